@@ -1,0 +1,35 @@
+"""What kernels ask of the arrays that they are given."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+
+
+def uniform(*arrays: Array | None) -> bool:
+    """Whether all arrays (None aside) are contiguous, of one dtype, and that float32 or float64."""
+    dtype = arrays[0].dtype  # type: ignore[union-attr]
+    if dtype not in FLOATS:
+        return False
+    for array in arrays:
+        if array is not None and not (array.dtype == dtype and array.flags.c_contiguous):
+            return False
+    return True
+
+
+def rows(array: Array) -> Array:
+    """The array as a matrix of its last axis: [..., columns] -> [rows, columns], without a copy."""
+    if array.ndim == 2:
+        return array
+    return array.reshape(prod(array.shape[:-1]), array.shape[-1])
+
+
+def number(value: Any) -> float:
+    """The number in a one-element array, or the number itself."""
+    return float(value.item() if hasattr(value, "item") else value)

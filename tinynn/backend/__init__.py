@@ -1,0 +1,1 @@
+"""Devices, array modules, the kernel table, threads, random numbers, memory."""

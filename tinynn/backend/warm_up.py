@@ -1,0 +1,57 @@
+"""Compiling ahead the kernels that training needs, so that the first step does not stop for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynn.backend.kernel_table import kernel_cache, table_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def warm_up(
+    report: Callable[[str], Any] = print,
+    *,
+    activations: Iterable[str | None] = (None, "relu"),
+    optimizer: str = "sgd",
+    dropout: bool = False,
+    augment: bool = False,
+) -> None:
+    """Loads the CPU kernels that training a float32 classifier needs; compiles them the first time.
+
+    Arguments:
+        report: called with a line of text before each kernel that is compiled; not at all where
+            compiled kernels are found in the user's cache.
+        activations: those of the linear layers, as `linear_activation` names them.
+        optimizer: "sgd" or "adamw".
+        dropout, augment: whether they are used.
+    """
+    x, matrix = np.ones((2, 4), np.float32), np.ones((4, 4), np.float32)
+    row, labels = np.ones(4, np.float32), np.zeros(2, np.int64)
+    kernels = table_for("numpy")
+    calls: dict[str, list[tuple[Any, dict[str, Any]]]] = {
+        "linear_activation": [((x, matrix, row), {"activation": name}) for name in activations],
+        "activation_backward": [((x, x), {"activation": name}) for name in activations],
+        "softmax_cross_entropy": [((x, labels, None), {})],
+    }
+    if optimizer == "adamw":
+        calls["adamw_step"] = [((row, row, row.copy(), row.copy()), {"lr": 0.0, "step": 1})]
+    else:
+        calls["sgd_step"] = [
+            ((row, row, None), {"lr": 0.0}),
+            ((row, row, row.copy()), {"lr": 0.0, "momentum": 0.9}),
+        ]
+    if dropout:
+        calls["dropout"] = [((x,), {"p": 0.5, "key": 0, "stream": 0, "step": 0})]
+    if augment:
+        images, maps = np.zeros((1, 4, 4), np.uint8), np.zeros((1, 2, 3), np.float32)
+        calls["affine_resample"] = [((images, maps), {})]
+    _, cold = kernel_cache()
+    for place, (name, arguments) in enumerate(calls.items(), 1):
+        if cold:
+            report(f"compiling CPU kernels, once: {name} ({place} of {len(calls)})")
+        for arrays, attributes in arguments:
+            getattr(kernels, name)(*arrays, **attributes)
