@@ -1,0 +1,55 @@
+"""Layers, losses and initialisers."""
+
+from tinynn.nn import functional, init, utils
+from tinynn.nn.activation import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from tinynn.nn.containers import ModuleList, Sequential
+from tinynn.nn.dropout import Dropout
+from tinynn.nn.embedding import Embedding
+from tinynn.nn.linear import Linear
+from tinynn.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
+from tinynn.nn.module import Module
+from tinynn.nn.normalization import LayerNorm, RMSNorm
+from tinynn.nn.parameter import Parameter
+from tinynn.nn.shape import Flatten, Identity
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "Identity",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "Module",
+    "ModuleList",
+    "NLLLoss",
+    "Parameter",
+    "RMSNorm",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "functional",
+    "init",
+    "utils",
+]

@@ -1,0 +1,50 @@
+"""The functions behind the layers, with the names that `torch.nn.functional` has for them.
+
+>>> import tinynn as tn
+>>> import tinynn.nn.functional as F
+>>> F.softmax(tn.tensor([0.0, 0.0]), dim=0)
+tensor([0.5000, 0.5000])
+"""
+
+from tinynn.ops.activation import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+)
+from tinynn.ops.dropout import dropout
+from tinynn.ops.elementwise import tanh
+from tinynn.ops.embedding import embedding
+from tinynn.ops.joining import pad
+from tinynn.ops.linear import linear, linear_activation
+from tinynn.ops.loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
+from tinynn.ops.normalization import layer_norm, rms_norm
+
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "gelu",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "linear_activation",
+    "log_softmax",
+    "mse_loss",
+    "nll_loss",
+    "pad",
+    "relu",
+    "rms_norm",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+]
