@@ -1,0 +1,106 @@
+"""A neural-network engine in NumPy and CuPy that a person can read.
+
+>>> import tinynn as tn
+>>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+>>> (x**2).sum().backward()
+>>> x.grad
+tensor([2., 4.])
+"""
+
+from __future__ import annotations
+
+from math import inf, nan, pi
+from typing import TYPE_CHECKING, Any
+
+from tinynn import ops
+from tinynn.autograd import (
+    Tensor,
+    enable_grad,
+    grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from tinynn.backend.devices import Device as device
+from tinynn.backend.dtypes import bfloat16 as _bfloat16
+from tinynn.backend.dtypes import bool_ as bool
+from tinynn.backend.dtypes import (
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+)
+from tinynn.backend.dtypes import float16 as half
+from tinynn.backend.dtypes import float32 as float
+from tinynn.backend.dtypes import float64 as double
+from tinynn.backend.dtypes import int32 as int
+from tinynn.backend.dtypes import int64 as long
+from tinynn.backend.random import manual_seed
+from tinynn.backend.threads import get_num_threads, set_num_threads
+from tinynn.ops import *
+
+if TYPE_CHECKING:
+    from tinynn import data, io, models, nn, optim, training
+    from tinynn.io.tensors import load, save
+
+__version__ = "0.1.0"
+
+# Loaded when first asked for, so that `import tinynn` costs little more than NumPy.
+_PACKAGES = ("data", "io", "models", "nn", "optim", "training")
+
+__all__ = [
+    "Tensor",
+    "__version__",
+    "bfloat16",
+    "bool",
+    "data",
+    "device",
+    "double",
+    "enable_grad",
+    "float",
+    "float16",
+    "float32",
+    "float64",
+    "get_num_threads",
+    "grad",
+    "half",
+    "inf",
+    "int",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "io",
+    "is_grad_enabled",
+    "load",
+    "long",
+    "manual_seed",
+    "models",
+    "nan",
+    "nn",
+    "no_grad",
+    "optim",
+    "pi",
+    "save",
+    "set_grad_enabled",
+    "set_num_threads",
+    "training",
+    "uint8",
+    *ops.__all__,
+]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _PACKAGES:
+        return importlib.import_module(f"tinynn.{name}")
+    if name in ("load", "save"):
+        return getattr(importlib.import_module("tinynn.io.tensors"), name)
+    if name == "bfloat16":
+        return _bfloat16()
+    raise AttributeError(f"module 'tinynn' has no attribute {name!r}")
