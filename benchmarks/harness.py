@@ -1,0 +1,287 @@
+"""What every benchmark shares: fair timing in turn, a report that names the machine, a table.
+
+Timings on a busy machine drift by more than the differences worth knowing. So candidates are timed
+in turn, round after round, and what is reported of two of them is the median over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 100
+ROUNDS = 21
+ROUND_SECONDS = 0.02
+ABSENT = "absent"
+PACKAGES = ("numpy", "numba", "cupy-cuda12x", "cupy-cuda13x", "torch")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+# Until its own program is loaded, Linux counts as a process's memory that of the process which
+# starts it. So the process to be measured is started by one that has little.
+MEASURE_CHILD = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+status = subprocess.call(sys.argv[1:])
+seconds = time.perf_counter() - start
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+print(json.dumps({"seconds": seconds, "peak_bytes": peak}))
+sys.exit(status)
+"""
+
+
+class Rounds(dict[str, list[float]]):
+    """The seconds that each candidate took, round by round."""
+
+    def median(self, name: str) -> float:
+        """A candidate's median seconds."""
+        return statistics.median(self[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """The median ratio of two candidates' seconds in the same round."""
+        pairs = zip(self[name], self[other], strict=True)
+        return statistics.median(mine / its for mine, its in pairs)
+
+    def difference(self, name: str, other: str) -> float:
+        """The median difference of two candidates' seconds in the same round."""
+        pairs = zip(self[name], self[other], strict=True)
+        return statistics.median(mine - its for mine, its in pairs)
+
+
+def in_turn(measures: Mapping[str, Callable[[], float]], rounds: int) -> Rounds:
+    """Takes all measurements in each round, each time another one first."""
+    names = list(measures)
+    seconds = Rounds({name: [] for name in names})
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            seconds[name].append(measures[name]())
+    return seconds
+
+
+def compare(
+    candidates: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = ROUNDS,
+    seconds: float = ROUND_SECONDS,
+    finish: Callable[[], object] | None = None,
+    rest: float = 0.0,
+) -> Rounds:
+    """Times calls of the candidates in turn.
+
+    Arguments:
+        seconds: how long a candidate is called in each round.
+        finish: what to call before the clock is stopped: waits for a device that works on its own.
+        rest: seconds of sleep before each measurement, in which the threads of the candidate
+            before, which wait for more work by spinning, fall asleep.
+    """
+
+    def measure(function: Callable[[], object], calls: int) -> Callable[[], float]:
+        def seconds_in_this_round() -> float:
+            time.sleep(rest)
+            return seconds_per_call(function, calls, finish)
+
+        return seconds_in_this_round
+
+    measures = {
+        name: measure(function, calls_in(function, seconds, finish))
+        for name, function in candidates.items()
+    }
+    return in_turn(measures, rounds)
+
+
+def seconds_per_call(
+    function: Callable[[], object], calls: int, finish: Callable[[], object] | None = None
+) -> float:
+    """The mean seconds of one call over `calls` calls in a row."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    if finish is not None:
+        finish()
+    return (time.perf_counter() - start) / calls
+
+
+def calls_in(
+    function: Callable[[], object], seconds: float, finish: Callable[[], object] | None = None
+) -> int:
+    """How many calls fill about `seconds`; calling it also warms caches and compiles."""
+    function()
+    calls = 1
+    while (taken := seconds_per_call(function, calls, finish) * calls) < seconds / 4:
+        calls *= 4
+    return max(1, round(calls * seconds / taken))
+
+
+def arguments(documentation: str) -> argparse.ArgumentParser:
+    """A parser with the options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=documentation.splitlines()[0])
+    parser.add_argument("--json", metavar="PATH", help="write the figures to a file, too")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short look, without peers, that it works"
+    )
+    return parser
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on: the processor, its cores and how busy they are."""
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),
+        "system": platform.platform(terse=True),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python, tinynn and the packages that figures depend on."""
+    packages = {name: version(name) for name in ("tinynn", *PACKAGES)}
+    return {"python": platform.python_version()} | packages
+
+
+def version(package: str) -> str:
+    """The installed version of a package, or ABSENT."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ABSENT
+
+
+def header(title: str) -> str:
+    """The lines that open a report: what is measured, on which machine, with which versions."""
+    its = machine()
+    installed = [f"{name} {number}" for name, number in versions().items() if number != ABSENT]
+    return "\n".join(
+        [
+            title,
+            f"{its['processor']}, {its['cores']} cores usable, load {its['load']}",
+            ", ".join(installed),
+        ]
+    )
+
+
+def write_json(path: str | None, benchmark: str, figures: Any) -> None:
+    """Writes figures (times in seconds, memory in bytes) with machine, versions and date.
+
+    Nothing is written where `path` is None.
+    """
+    if path is None:
+        return
+    from tinynn.io.atomic import atomic_write
+
+    document = {
+        "benchmark": benchmark,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        "figures": figures,
+    }
+    with atomic_write(path, "w") as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+
+
+def processor() -> str:
+    """The processor's name as Linux gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def has_peer(name: str) -> bool:
+    """Whether a peer to compare with is installed; if not, says on stderr how to get it."""
+    if importlib.util.find_spec(name) is not None:
+        return True
+    pip = Path(sys.executable).parent / "pip"
+    print(
+        f"{name} is not installed, so it is left out; {pip} install -e '.[bench]' adds it",
+        file=sys.stderr,
+    )
+    return False
+
+
+def run_fresh(code: str, *, threads: int | None = None) -> str:
+    """Runs `code` in a new Python process and returns what it prints.
+
+    For what can be measured once a process: imports, and the number of threads of a pool, which
+    libraries read from the environment when they are loaded.
+    """
+    return _run(["-c", code], threads)
+
+
+class Run(NamedTuple):
+    """What a process printed, how many seconds it took and the most memory that it held."""
+
+    output: str
+    seconds: float
+    peak_bytes: int
+
+
+def run_measured(arguments: Sequence[str], *, threads: int | None = None) -> Run:
+    """Runs Python with some arguments in a new process, and measures it as a whole."""
+    output = _run(["-c", MEASURE_CHILD, sys.executable, *arguments], threads)
+    output, _, figures = output.rstrip().rpartition("\n")
+    return Run(output, **json.loads(figures))
+
+
+def _run(arguments: Sequence[str], threads: int | None) -> str:
+    """What Python prints; SystemExit where it fails, having said why on stderr."""
+    limits = dict.fromkeys(THREAD_VARIABLES, str(threads)) if threads else {}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | limits, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments[-8:])}: ended with status {done.returncode}")
+    return done.stdout
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a short text in a unit that a person can read."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as aligned text of at most 100 columns: the first column left, the others right.
+
+    >>> print(table(["operation", "ratio"], [["exp", 1.02], ["multiply", 12.5]]))
+    operation  ratio
+    exp         1.02
+    multiply    12.5
+    """
+    texts = [list(columns), *([f"{cell}" for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    if sum(widths) + 2 * len(widths) > WIDTH + 2:
+        raise ValueError(
+            f"table: {len(widths)} columns of widths {widths} do not fit {WIDTH} columns of text; "
+            "shorten the cells or drop a column"
+        )
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in texts
+    )
