@@ -1,0 +1,264 @@
+"""Training on MNIST, or on images that come in its form, from the data to the pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinynn.autograd import Tensor
+from tinynn.backend.random import manual_seed
+from tinynn.backend.threads import get_num_threads
+from tinynn.backend.warm_up import warm_up
+from tinynn.data import (
+    MNIST,
+    DataLoader,
+    Dataset,
+    IDXFolder,
+    RandomAffine,
+    normalize,
+    split,
+    subset,
+)
+from tinynn.io.atomic import StrPath
+from tinynn.models import MLP
+from tinynn.nn import CrossEntropyLoss
+from tinynn.ops.conversion import host
+from tinynn.optim import lr_range_test
+from tinynn.training.evaluation import device_of_model, predict_probabilities
+from tinynn.training.metrics import accuracy, confusion_matrix
+from tinynn.training.pictures import (
+    draw_confusion,
+    draw_curves,
+    draw_lr_range,
+    draw_mistakes,
+    draw_weights,
+)
+from tinynn.training.progress import Progress
+from tinynn.training.recipe import Recipe, RecipeError
+from tinynn.training.run_folder import RunConfig, RunFolder
+from tinynn.training.trainer import Trainer
+
+__all__ = ["Judgement", "classify", "judge", "load_images", "train_mnist"]
+
+# Of 60,000 images 5,000 are for validation.
+VALIDATION_SHARE = 1 / 12
+JUDGED_AT_ONCE = 1000
+RANGE_TEST_STEPS = 100
+
+Say = Callable[[str], None]
+
+
+class Judgement(NamedTuple):
+    """How a network does on a dataset."""
+
+    probabilities: NDArray[Any]
+    """Of each class for each image, shape (images, classes)."""
+    confusion: NDArray[np.int64]
+    """Counts, [true, predicted]."""
+    loss: float
+    """Cross-entropy, nats per image."""
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images whose class was recognised."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+
+def train_mnist(
+    recipe: Recipe,
+    folder: StrPath,
+    *,
+    data: StrPath | None = None,
+    device: str = "cpu",
+    resume: bool = False,
+    overwrite: bool = False,
+    find_lr: bool = False,
+    checkpoint_every: int | None = None,
+    progress: Progress | str | None = "auto",
+    say: Say = print,
+) -> Judgement:
+    """Trains a network, judges it by the test images, and leaves everything in a folder.
+
+    Of the training images a twelfth is set aside for validation. With early stopping, the network
+    that is kept is that of the epoch with the best validation accuracy, else that of the last.
+
+    Arguments:
+        folder: gets config.json, metrics.jsonl, checkpoints/, model.safetensors, curves.png,
+            confusion.png, mistakes.png, weights.png.
+        data: a folder of IDX files; None is MNIST, fetched the first time.
+        resume: go on with the run in the folder, which has this recipe.
+        overwrite: replace the run in the folder, once the data are there.
+        find_lr: begin with a learning-rate range test (lr_range.png) and use what it suggests.
+        checkpoint_every: a checkpoint after every so many steps, besides those after epochs.
+        progress: as for Trainer.
+        say: receives lines of text.
+
+    Raises FileExistsError for a folder that holds a run, unless told what to do with it, and what
+    Trainer.fit and the datasets raise.
+    """
+    run = RunFolder(folder)
+    if run.holds_run() and not (resume or overwrite):
+        raise FileExistsError(
+            f"{run.path} holds a run already: go on with it (--resume), replace it (--overwrite), "
+            "or choose another folder (--out)"
+        )
+    train, validation, test = _load_parts(recipe, data)
+    source = None if data is None else os.path.abspath(data)
+    height, width = train.images.shape[1:]
+    config = RunConfig(recipe, source, height, width, train.classes)
+    say(f"{len(train):,} images to train, {len(validation):,} to validate, {len(test):,} to test")
+    if overwrite:
+        run.clear()
+    run.path.mkdir(parents=True, exist_ok=True)
+    warm_up(
+        say,
+        activations=[None, *([recipe.activation] if recipe.hidden else [])],
+        optimizer=recipe.optimizer,
+        dropout=recipe.dropout > 0,
+        augment=recipe.augment,
+    )
+    if find_lr:
+        recipe = replace(recipe, lr=_find_lr(config, train, device, run))
+        config = replace(config, recipe=recipe)
+        say(f"learning rate: {recipe.lr:.3g}, by a range test ({run.lr_range})")
+    if not resume:
+        run.save_config(config)
+
+    manual_seed(recipe.seed)
+    model = config.make_model().to(device=device)
+    say(_describe(model, recipe))
+    loader, judges = _training_loader(config, train), _plain_loader(config, validation)
+    trainer = _make_trainer(recipe, model, len(loader), run, checkpoint_every, progress)
+    result = trainer.fit(loader, recipe.epochs, judges, resume=resume)
+    if result.stopped_early:
+        say(f"stopped early: no better validation accuracy for {recipe.early_stopping} epochs")
+    kept = len(result.history) if recipe.early_stopping is None else result.best_epoch
+    value = result.history[kept - 1]["validation_accuracy"]
+    say(f"kept: epoch {kept}, validation accuracy {value:.2%}")
+    run.save_model(model)
+    judgement = judge(model, config, test)
+    draw_curves(result.history, run.curves, kept if kept < len(result.history) else None)
+    draw_confusion(judgement.confusion, run.confusion, test.classes)
+    draw_mistakes(test.images, test.labels, judgement.probabilities, run.mistakes, test.classes)
+    draw_weights(host(next(model.parameters())), run.weights, (height, width))
+    return judgement
+
+
+def load_images(data: StrPath | None, train: bool) -> Dataset:
+    """MNIST's training or test images, or those of a folder of IDX files."""
+    return MNIST(train=train) if data is None else IDXFolder(data, train=train)
+
+
+def judge(model: MLP, config: RunConfig, dataset: Dataset) -> Judgement:
+    """Runs a trained network over a dataset."""
+    _check_size(config, dataset.images)
+    probabilities, targets = predict_probabilities(model, _plain_loader(config, dataset))
+    confusion = confusion_matrix(targets, probabilities.argmax(axis=1), len(config.classes))
+    likelihoods = np.take_along_axis(probabilities, targets[:, None], axis=1).astype(np.float64)
+    # A probability that has underflowed to 0 counts as the smallest number there is.
+    loss = -np.log(np.maximum(likelihoods, np.finfo(np.float32).tiny)).mean()
+    return Judgement(probabilities, confusion, float(loss))
+
+
+def classify(model: MLP, config: RunConfig, images: NDArray[np.uint8]) -> NDArray[Any]:
+    """The probabilities of each class for images, uint8 (images, height, width), in one batch."""
+    _check_size(config, images)
+    return predict_probabilities(
+        model, [(Tensor(normalize(images, config.mean, config.std)), Tensor(np.zeros(len(images))))]
+    )[0]
+
+
+def _check_size(config: RunConfig, images: NDArray[Any]) -> None:
+    height, width = images.shape[1:]
+    if (height, width) != (config.height, config.width):
+        raise ValueError(
+            f"the network was trained on images of {config.height} x {config.width} pixels, these "
+            f"have {height} x {width}"
+        )
+
+
+def _load_parts(recipe: Recipe, data: StrPath | None) -> tuple[Dataset, Dataset, Dataset]:
+    images, test = load_images(data, train=True), load_images(data, train=False)
+    held_back = max(1, round(len(images) * VALIDATION_SHARE))
+    train, validation = split(images, (len(images) - held_back, held_back), recipe.seed)
+    if recipe.subset is not None:
+        if recipe.subset > len(train):
+            raise RecipeError(
+                "subset", recipe.subset, f"at most the {len(train):,} images there are"
+            )
+        train = subset(train, recipe.subset, recipe.seed)
+    return train, validation, test
+
+
+def _make_trainer(
+    recipe: Recipe,
+    model: MLP,
+    steps_per_epoch: int,
+    run: RunFolder,
+    checkpoint_every: int | None,
+    progress: Progress | str | None,
+) -> Trainer:
+    optimizer = recipe.make_optimizer(model)
+    return Trainer(
+        model,
+        CrossEntropyLoss(),
+        optimizer,
+        recipe.make_scheduler(optimizer, steps_per_epoch),
+        schedule_by="step",
+        metrics=[accuracy],
+        monitor="validation_accuracy",
+        early_stopping=recipe.early_stopping,
+        restore_best=recipe.early_stopping is not None,
+        clip_norm=recipe.clip_norm,
+        folder=run.path,
+        checkpoint_every=checkpoint_every,
+        progress=progress,
+    )
+
+
+def _training_loader(config: RunConfig, train: Dataset) -> DataLoader:
+    recipe = config.recipe
+    augment = RandomAffine() if recipe.augment else None
+    return DataLoader(
+        train,
+        recipe.batch_size,
+        seed=recipe.seed,
+        augment=augment,
+        mean=config.mean,
+        std=config.std,
+    )
+
+
+def _plain_loader(config: RunConfig, dataset: Dataset) -> DataLoader:
+    return DataLoader(dataset, JUDGED_AT_ONCE, shuffle=False, mean=config.mean, std=config.std)
+
+
+def _find_lr(config: RunConfig, train: Dataset, device: str, run: RunFolder) -> float:
+    manual_seed(config.recipe.seed)
+    model = config.make_model().to(device=device)
+    optimizer = config.recipe.make_optimizer(model)
+    batches = [
+        (inputs.to(device=device), target.to(device=device))
+        for inputs, target in islice(_training_loader(config, train), RANGE_TEST_STEPS)
+    ]
+    found = lr_range_test(model, CrossEntropyLoss(), batches, optimizer, steps=RANGE_TEST_STEPS)
+    draw_lr_range(found.lrs, found.smoothed, run.lr_range, found.suggestion)
+    if found.suggestion is None:
+        raise ValueError(f"the range test found no learning rate, see {run.lr_range}; give --lr")
+    return float(f"{found.suggestion:.2g}")
+
+
+def _describe(model: MLP, recipe: Recipe) -> str:
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    activation = f"{recipe.activation}, " if recipe.hidden else ""
+    threads = "1 thread" if get_num_threads() == 1 else f"{get_num_threads()} threads"
+    return (
+        f"{' -> '.join(map(str, model.sizes))}, {activation}{parameters:,} parameters, on "
+        f"{device_of_model(model)} with {threads}"
+    )
