@@ -81,20 +81,16 @@ def compare(
     rounds: int = ROUNDS,
     seconds: float = ROUND_SECONDS,
     finish: Callable[[], object] | None = None,
-    rest: float = 0.0,
 ) -> Rounds:
     """Times calls of the candidates in turn.
 
     Arguments:
         seconds: how long a candidate is called in each round.
         finish: what to call before the clock is stopped: waits for a device that works on its own.
-        rest: seconds of sleep before each measurement, in which the threads of the candidate
-            before, which wait for more work by spinning, fall asleep.
     """
 
     def measure(function: Callable[[], object], calls: int) -> Callable[[], float]:
         def seconds_in_this_round() -> float:
-            time.sleep(rest)
             return seconds_per_call(function, calls, finish)
 
         return seconds_in_this_round
@@ -226,6 +222,53 @@ def run_fresh(code: str, *, threads: int | None = None) -> str:
     libraries read from the environment when they are loaded.
     """
     return _run(["-c", code], threads)
+
+
+class Worker:
+    """A candidate in a process of its own, to be timed in turn with others.
+
+    Libraries that share a process disturb each other: the threads of each go on spinning for a
+    while when their work is done.
+
+    Arguments:
+        module: where to import from.
+        expression: what makes the candidate, a function without arguments, in that module.
+        threads: how many threads the libraries in the process may use.
+        seconds: how long the candidate is called in each round.
+    """
+
+    def __init__(self, module: str, expression: str, threads: int, seconds: float) -> None:
+        call = f"serve({expression}, {seconds})"
+        code = f"from {module} import *; from benchmarks.harness import serve; {call}"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def measure(self) -> float:
+        """The mean seconds of a call in one round; SystemExit where the process has failed."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print("again", file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{self.process.args}: ended with status {self.process.wait()}")
+        return float(answer)
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self.process.communicate()
+
+
+def serve(candidate: Callable[[], object], seconds: float) -> None:
+    """What a Worker's process does: times a round whenever it is asked for one."""
+    calls = calls_in(candidate, seconds)
+    for _ in sys.stdin:
+        print(seconds_per_call(candidate, calls), flush=True)
 
 
 class Run(NamedTuple):

@@ -1,15 +1,14 @@
 """One SGD step of the MNIST network against its peers: python -m benchmarks.train_step
 
 784 -> 256 -> ReLU -> 128 -> ReLU -> 10, cross-entropy, float32, forward, backward and update, on
-random images. Each number of threads is measured in a process of its own; the steps of tinynn and
-of its peers are timed in turn, and what is printed is the median of the rounds' ratios. The bare
-products are the nine matrix products of the step (eight, as nobody asks for the gradient of the
-images), written into preallocated memory: the part that no engine can avoid.
+random images. Each candidate has a process of its own; they are timed in turn, and what is printed
+is the median of the rounds' ratios. The bare products are the eight matrix products of the step
+(nobody asks for the gradient of the images), written into preallocated memory: the part that no
+engine can avoid.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -17,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import (
+    ROUND_SECONDS,
+    ROUNDS,
+    Worker,
     arguments,
-    compare,
     duration,
     has_peer,
     header,
-    run_fresh,
+    in_turn,
     table,
     write_json,
 )
@@ -30,9 +31,8 @@ from benchmarks.harness import (
 SIZES = (784, 256, 128, 10)
 BATCHES = (32, 64, 128, 256, 512)
 RATE = 0.1
-# The threads of one library, done with a step, spin for some milliseconds before they sleep.
-REST_SECONDS = 0.03
 Step = Callable[[], object]
+Figure = dict[str, Any]
 
 
 def batch_of(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,10 +42,11 @@ def batch_of(size: int) -> tuple[np.ndarray, np.ndarray]:
     return images, generator.integers(0, SIZES[-1], size)
 
 
-def tinynn_step(size: int) -> Step:
+def tinynn_step(size: int, threads: int) -> Step:
     """The step in tinynn, as a user writes it."""
     import tinynn as tn
 
+    tn.set_num_threads(threads)
     tn.manual_seed(0)
     images, labels = (tn.tensor(array) for array in batch_of(size))
     model = tn.models.MLP(SIZES)
@@ -79,7 +80,7 @@ def torch_step(size: int, threads: int) -> Step:
     return step
 
 
-def bare_products(size: int) -> Step:
+def bare_products(size: int, threads: int) -> Step:
     """The matrix products of the step alone, by NumPy's BLAS, into memory that is there already."""
     generator = np.random.default_rng(0)
 
@@ -101,27 +102,30 @@ def bare_products(size: int) -> Step:
     return step
 
 
-def measure(threads: int, batches: Sequence[int], with_torch: bool, pace: dict[str, Any]) -> None:
-    """Prints, as JSON, the figures for the threads that this process has been limited to."""
-    import tinynn as tn
-
-    tn.set_num_threads(threads)
-    figures = []
-    for size in batches:
-        candidates = {"tinynn": tinynn_step(size), "products": bare_products(size)}
-        if with_torch:
-            candidates["torch"] = torch_step(size, threads)
-        rounds = compare(candidates, **pace)
-        figure: dict[str, Any] = {"threads": threads, "batch": size}
-        figure |= {name: rounds.median(name) for name in rounds}
-        figure["tinynn / products"] = rounds.ratio("tinynn", "products")
-        if with_torch:
-            figure["torch / tinynn"] = rounds.ratio("torch", "tinynn")
-        figures.append(figure)
-    print(json.dumps(figures))
+CANDIDATES = {"tinynn": "tinynn_step", "products": "bare_products", "torch": "torch_step"}
 
 
-def report(figures: Sequence[dict[str, Any]]) -> None:
+def measure(size: int, threads: int, with_torch: bool, rounds: int, seconds: float) -> Figure:
+    """The figures for one size of batch and number of threads."""
+    workers = {
+        name: Worker("benchmarks.train_step", f"{maker}({size}, {threads})", threads, seconds)
+        for name, maker in CANDIDATES.items()
+        if with_torch or name != "torch"
+    }
+    try:
+        found = in_turn({name: worker.measure for name, worker in workers.items()}, rounds)
+    finally:
+        for worker in workers.values():
+            worker.stop()
+    figure: Figure = {"threads": threads, "batch": size}
+    figure |= {name: found.median(name) for name in found}
+    figure["tinynn / products"] = found.ratio("tinynn", "products")
+    if with_torch:
+        figure["torch / tinynn"] = found.ratio("torch", "tinynn")
+    return figure
+
+
+def report(figures: Sequence[Figure]) -> None:
     """Prints the table of one number of threads."""
     columns = ["batch", "tinynn", "/ bare products"]
     with_torch = "torch" in figures[0]
@@ -147,14 +151,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("(PyTorch / tinynn above 1: tinynn is faster)", flush=True)
     with_torch = not options.quick and has_peer("torch")
     batches = BATCHES[:1] if options.quick else BATCHES
-    pace = {"rounds": 3, "seconds": 0.001} if options.quick else {}
-    figures: list[dict[str, Any]] = []
+    rounds, seconds = (3, 0.001) if options.quick else (ROUNDS, ROUND_SECONDS)
+    figures: list[Figure] = []
     for threads in options.threads:
-        rest = {"rest": REST_SECONDS} if threads > 1 else {}
-        call = f"measure({threads}, {batches}, {with_torch}, {pace | rest})"
-        code = f"from benchmarks.train_step import measure; {call}"
-        figures += (found := json.loads(run_fresh(code, threads=threads)))
+        found = [measure(size, threads, with_torch, rounds, seconds) for size in batches]
         report(found)
+        figures += found
     write_json(options.json, "train_step", figures)
 
 
