@@ -124,7 +124,7 @@ def test_info_names_what_there_is(capsys):
     assert facts["tinynn"].startswith(tinynn.__version__)
     assert f"numpy {np.__version__}" in facts["libraries"]
     assert {"blas", "threads", "gpu", "processor", "kernels", "mnist", "missing"} <= facts.keys()
-    assert facts["threads"].startswith("1,")
+    assert facts["threads"].startswith("1 of ")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

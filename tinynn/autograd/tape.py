@@ -84,9 +84,8 @@ def walk(
                 result = rule
             elif attributes:
                 result = rule(namespace, gradient, *saved, **attributes)
-            elif (
-                pair
-            ):  # a call without unpacking is quicker, and small products are the most common
+            elif pair:
+                # Without unpacking the call is quicker, and a product is the most common node.
                 result = rule(namespace, gradient, first, second)
             else:
                 result = rule(namespace, gradient, *saved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -60,7 +61,11 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "libraries", ", ".join(f"{name} {version(name)}" for name in LIBRARIES if version(name))
     yield "processor", f"{processor_name()}, {simd()}"
     yield "blas", blas()
-    yield "threads", f"{get_num_threads()}, kernels through {threading_layer()}"
+    processors = os.cpu_count()
+    yield (
+        "threads",
+        f"{get_num_threads()} of {processors} processors used, kernels through {threading_layer()}",
+    )
     yield "gpu", gpu()[0]
     kept = kernel_cache()[0]
     yield "kernels", str(kept or "compiled anew by each process: no folder to keep them in")
