@@ -68,8 +68,8 @@ class Operation:
         "joint_vjp",
         "kernel",
         "name",
+        "pair",
         "parameters",
-        "plain",
         "promotes",
         "quiet",
         "rounds",
@@ -113,8 +113,10 @@ class Operation:
         self.views = views
         self.differentiable = differentiable
         self.quiet = quiet
-        # Whether its rules can just be called, one after the other.
-        self.plain = bool(self.vjps) and not quiet
+        # Whether it has two rules that read two saved values, and need nothing else.
+        self.pair = (
+            not quiet and isinstance(self.vjps, tuple) and len(self.vjps) == len(self.saves) == 2
+        )
         self.rounds = False
 
     def _source(self, spec: str) -> tuple[int, str]:
@@ -152,7 +154,7 @@ def bfloat16_twin(operation: Operation) -> Operation:
     from copy import copy
 
     twin = copy(operation)
-    twin.plain, twin.rounds = False, operation.name != "cast"
+    twin.pair, twin.rounds = False, operation.name != "cast"
     return twin
 
 

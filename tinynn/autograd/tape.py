@@ -7,7 +7,6 @@ is a topological order, and the walk needs a heap in place of recursion.
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tinynn.autograd.node import Hook
-
-# In place of the shapes of a node at which nothing was broadcast.
-NO_SHAPES: Any = repeat(None)
+    from tinynn.autograd.operation import Operation
 
 
 def walk(
@@ -50,6 +47,23 @@ def walk(
     wanted: Any = None if targets is None else path | targets
     captured: dict[Node | Leaf, Any] = {}
     heapify(heap)
+
+    def push(parent: Node | Leaf, result: Any, operation: Operation) -> None:
+        """Adds a gradient to what a parent has got so far."""
+        present = pending.get(parent)
+        if present is None:
+            if isinstance(parent, Node):
+                heappush(heap, parent)
+            elif operation.borrows and not record:
+                # What a leaf collects is its own memory, so that it can be added to in place.
+                result = result.copy()
+            pending[parent] = result
+        elif parent.order or record:
+            pending[parent] = present + result
+        else:
+            present += result  # in place, but for the scalars that NumPy makes of 0-d arrays
+            pending[parent] = present
+
     while heap:
         node = heappop(heap)
         gradient = pending.pop(node)
@@ -70,40 +84,20 @@ def walk(
             namespace, saved = RECORDING, recorded(node)
         else:
             namespace = ARRAY_OPERATIONS[type(gradient)]
-        attributes, plain, rules = node.attributes, operation.plain, operation.vjps
-        if pair := len(saved) == 2:
-            first, second = saved
-        if not plain:
+        if operation.pair and node.shapes is None and not node.attributes:
+            # A product of two tensors, the most common node, is spared loops and unpacking.
+            (left, right), (first, second), rules = parents, saved, operation.vjps
+            if left is not None:
+                push(left, rules[0](namespace, gradient, first, second), operation)
+            if right is not None:
+                push(right, rules[1](namespace, gradient, first, second), operation)
+        else:
             # Only what goes into `.grad` may be written to its place there.
             given = pending if path is None else None
-            rules = node_gradients(node, parents, namespace, gradient, saved, given)
-        for parent, rule, shape in zip(parents, rules, node.shapes or NO_SHAPES, strict=False):
-            if parent is None:
-                continue
-            if not plain:
-                result = rule
-            elif attributes:
-                result = rule(namespace, gradient, *saved, **attributes)
-            elif pair:
-                # Without unpacking the call is quicker, and a product is the most common node.
-                result = rule(namespace, gradient, first, second)
-            else:
-                result = rule(namespace, gradient, *saved)
-            if shape is not None and result.shape != shape:
-                result = sum_to_shape(namespace, result, shape)
-            present = pending.get(parent)
-            if present is None:
-                if parent.order:
-                    heappush(heap, parent)
-                elif operation.borrows and not record:
-                    # What a leaf collects is its own memory, so that it can be added to in place.
-                    result = result.copy()
-                pending[parent] = result
-            elif parent.order or record:
-                pending[parent] = present + result
-            else:
-                present += result  # in place, but for the scalars that NumPy makes of 0-d arrays
-                pending[parent] = present
+            results = node_gradients(node, parents, namespace, gradient, saved, given)
+            for parent, result in zip(parents, results, strict=True):
+                if parent is not None:
+                    push(parent, result, operation)
         if not keep:
             node.saved = node.inputs = None
             node.parents = node.sources = ()
@@ -125,32 +119,53 @@ def node_gradients(
     saved: Sequence[Any],
     pending: dict[Node | Leaf, Any] | None,
 ) -> Sequence[Any]:
-    """The gradients for all parents at once, for operations that need more than to be called.
+    """The gradients for all parents of a node, in their shapes; None where none is wanted.
 
     Without `pending` none of them may be written where an optimizer keeps the gradients of leaves.
     """
-    operation = node.operation
-    with np.errstate(all="ignore"):
-        if operation.vjps:
-            results: Sequence[Any] = [
-                None if parent is None else rule(namespace, gradient, *saved, **node.attributes)
-                for parent, rule in zip(parents, operation.vjps, strict=False)
-            ]
-        elif namespace is RECORDING:
-            results = gradients_unfused(node, gradient)
-        else:
-            needs = tuple([parent is not None for parent in parents])
-            into = tuple([free_slot(parent, pending) for parent in parents])
-            assert operation.joint_vjp is not None
-            results = operation.joint_vjp(
-                namespace, gradient, *saved, needs=needs, into=into, **node.attributes
-            )
-        if operation.rounds:
-            results = [
-                None if result is None else namespace.cast(result, dtype=gradient.dtype)
-                for result in results
-            ]
+    if node.operation.quiet:
+        with np.errstate(all="ignore"):
+            results = rule_gradients(node, parents, namespace, gradient, saved, pending)
+    else:
+        results = rule_gradients(node, parents, namespace, gradient, saved, pending)
+    if node.shapes is None:
         return results
+    return [
+        result if result is None or shape is None else sum_to_shape(namespace, result, shape)
+        for result, shape in zip(results, node.shapes, strict=True)
+    ]
+
+
+def rule_gradients(
+    node: Node,
+    parents: Sequence[Node | Leaf | None],
+    namespace: Any,
+    gradient: Any,
+    saved: Sequence[Any],
+    pending: dict[Node | Leaf, Any] | None,
+) -> Sequence[Any]:
+    """What the rules of a node's operation give; see `node_gradients`."""
+    operation = node.operation
+    if operation.vjps:
+        results: Sequence[Any] = [
+            None if parent is None else rule(namespace, gradient, *saved, **node.attributes)
+            for parent, rule in zip(parents, operation.vjps, strict=False)
+        ]
+    elif namespace is RECORDING:
+        results = gradients_unfused(node, gradient)
+    else:
+        needs = tuple([parent is not None for parent in parents])
+        into = tuple([free_slot(parent, pending) for parent in parents])
+        assert operation.joint_vjp is not None
+        results = operation.joint_vjp(
+            namespace, gradient, *saved, needs=needs, into=into, **node.attributes
+        )
+    if operation.rounds:
+        results = [
+            None if result is None else namespace.cast(result, dtype=gradient.dtype)
+            for result in results
+        ]
+    return results
 
 
 def free_slot(parent: Node | Leaf | None, pending: dict[Node | Leaf, Any] | None) -> Any:
@@ -243,6 +258,8 @@ def gradients_unfused(node: Node, gradient: Tensor) -> Sequence[Any]:
 
 def sum_to_shape(namespace: Any, gradient: Any, shape: tuple[int, ...]) -> Any:
     """A gradient summed over the dimensions that broadcasting added or stretched."""
+    if gradient.shape == shape:
+        return gradient
     added = len(gradient.shape) - len(shape)
     stretched = tuple(
         added + dim
