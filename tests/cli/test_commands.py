@@ -180,6 +180,12 @@ def test_a_closed_pipe_is_no_reason_to_complain(trained, tmp_path):
     assert done.stdout.count("\n") == 1
 
 
+def test_a_command_without_output_does_its_work(trained):
+    command = f"{sys.executable} -m tinynn evaluate {trained} >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # ---- bad input: one line, the right status, nothing left behind
 
 
@@ -219,6 +225,8 @@ def test_a_closed_pipe_is_no_reason_to_complain(trained, tmp_path):
         ("train mnist --data .", 1, "holds none of train-images-idx3-ubyte"),
         ("train mnist --resume", 1, "runs/mnist is not the folder of a run"),
         ("train mnist --resume --overwrite", 2, "exclude each other"),
+        ("train mnist --optimizer adamw --momentum 0.9", 2, "expected 0 with the optimizer adamw"),
+        ("train mnist --out {trained}/config.json", 1, r"config.json is a file.*--out"),
         ("train mnist --out /proc/nothing", 1, "/proc/nothing"),
         ("evaluate missing", 1, "missing is not the folder of a run"),
         ("evaluate", 2, "Missing argument 'RUN'"),
@@ -268,6 +276,12 @@ def hostile_config(folder):
     (folder / "config.json").write_text(json.dumps(config))
 
 
+def flat_pixels(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["input"]["std"] = 0
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 def huge_recipe(folder):
     config = json.loads((folder / "config.json").read_text())
     config["recipe"]["epochs"] = "many"
@@ -283,6 +297,7 @@ def huge_recipe(folder):
         (cut_config, "config.json is damaged"),
         (strange_config, "config.json is damaged: it lacks 'input'"),
         (hostile_config, "config.json is damaged: images of -28 x 28 pixels"),
+        (flat_pixels, "config.json is damaged: mean 0.1307 and std 0"),
         (huge_recipe, "config.json is damaged: epochs is 'many'"),
     ],
 )

@@ -151,6 +151,26 @@ def test_resuming_takes_the_options_of_the_run(capsys):
     )
 
 
+def test_resuming_removes_what_a_killed_process_left():
+    assert run(SMALL) == 0
+    before = contents("runs")
+    Path("runs/mnist/.curves.png.1-0badcafe.tmp").write_bytes(b"half a picture")
+    assert run(["train", "mnist", "--resume"]) == 0
+    assert contents("runs") == before
+
+
+def test_resuming_with_images_that_the_run_did_not_see_is_refused(capsys):
+    assert run(SMALL) == 0
+    path = Path("runs/mnist/config.json")
+    path.write_text(path.read_text().replace('"height": 28', '"height": 14'))
+    before = contents("runs")
+    assert run(["train", "mnist", "--resume"]) == 1
+    error = capsys.readouterr().err
+    assert "config.json tells of images of 14 x 28 pixels" in error
+    assert "the data are 28 x 28" in error
+    assert contents("runs") == before
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
 )

@@ -176,6 +176,14 @@ def test_a_failed_fetch_leaves_nothing(published, tmp_path, monkeypatch, changed
     assert os.listdir(tmp_path / "cache") == []
 
 
+def test_a_cache_that_cannot_be_written_is_named_with_a_remedy(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TINYNN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OSError, match=r"TINYNN_CACHE.*--data DIR.*/file'") as caught:
+        MNIST(progress=lambda line: None)
+    assert "\n" not in str(caught.value)
+
+
 def test_damage_in_the_cache_is_named(published, tmp_path):
     MNIST(progress=lambda line: None)
     path = tmp_path / "cache" / "mnist" / "train-images-idx3-ubyte"

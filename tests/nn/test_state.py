@@ -93,6 +93,8 @@ def test_not_strict_forgives_names_but_no_shapes():
 
 def test_what_is_no_array_is_named():
     net = nn.Linear(1, 1)
+    with pytest.raises(TypeError, match=r"load_state_dict: expected a mapping .*int"):
+        net.load_state_dict(3)
     with pytest.raises(RuntimeError, match=r"not a tensor: weight .*list"):
         net.load_state_dict({"weight": [[1.0]], "bias": tn.zeros(1)})
     with pytest.raises(RuntimeError, match=r"not a tensor: weight .*complex"):

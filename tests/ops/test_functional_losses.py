@@ -133,6 +133,11 @@ def test_mse_loss_warns_where_it_broadcasts():
     assert loss.shape == (3, 3)
 
 
+def test_mse_loss_names_itself_and_shapes_that_cannot_be_broadcast():
+    with pytest.raises(RuntimeError, match=r"mse_loss: .*\(3, 4\).*\(5,\)"):
+        F.mse_loss(tn.zeros(3, 4), tn.ones(5))
+
+
 def test_binary_cross_entropy_at_zero_and_far_from_it():
     logits = tn.tensor([0.0, 1e4, -1e4, 1e4], dtype="float64", requires_grad=True)
     target = tn.tensor([1.0, 1.0, 0.0, 0.0], dtype="float64")

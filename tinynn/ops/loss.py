@@ -153,6 +153,11 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
     """
     _check("mse_loss", input, target, None, reduction)
     if input.data.shape != target.data.shape:
+        if not _can_broadcast(input.data.shape, target.data.shape):
+            raise RuntimeError(
+                f"mse_loss: input of shape {input.shape} and target of shape {target.shape} do not "
+                "fit; give them one shape"
+            )
         warnings.warn(
             f"mse_loss: input of shape {input.shape} and target of shape {target.shape} are "
             "broadcast, which is rarely meant; give them one shape",
@@ -237,6 +242,11 @@ def _label_losses(
 def _weighted(losses: Tensor, shares: Tensor, reduction: str) -> Tensor:
     """Weighted losses reduced, to the weighted mean where the mean is wanted."""
     return div(sum(losses), sum(shares)) if reduction == "mean" else _reduced(losses, reduction)
+
+
+def _can_broadcast(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    pairs = zip(reversed(first), reversed(second), strict=False)
+    return all(one == other or 1 in (one, other) for one, other in pairs)
 
 
 def _reduced(losses: Tensor, reduction: str) -> Tensor:

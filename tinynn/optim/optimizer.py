@@ -251,6 +251,11 @@ class Optimizer:
 
     def _checked_state(self, state_dict: Mapping[str, Any]) -> dict[Tensor, dict[str, Any]]:
         """The state of each parameter in a state dict; ValueError where it does not fit."""
+        if not {"state", "param_groups"} <= set(state_dict):
+            raise ValueError(
+                f"{self._name}.load_state_dict: expected the keys state and param_groups, got "
+                f"{', '.join(map(str, state_dict)) or 'none'}"
+            )
         groups = state_dict["param_groups"]
         loaded = [len(group["params"]) for group in groups]
         present = [len(group["params"]) for group in self.param_groups]

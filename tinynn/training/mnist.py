@@ -25,7 +25,7 @@ from tinynn.data import (
     split,
     subset,
 )
-from tinynn.io.atomic import StrPath
+from tinynn.io.atomic import StrPath, remove_leftovers
 from tinynn.models import MLP
 from tinynn.nn import CrossEntropyLoss
 from tinynn.ops.conversion import host
@@ -99,10 +99,12 @@ def train_mnist(
         progress: as for Trainer.
         say: receives lines of text.
 
-    Raises FileExistsError for a folder that holds a run, unless told what to do with it, and what
-    Trainer.fit and the datasets raise.
+    Raises FileExistsError for a folder that holds a run, unless told what to do with it, ValueError
+    for data unlike those of the run to go on with, and what Trainer.fit and the datasets raise.
     """
     run = RunFolder(folder)
+    if run.path.is_file():
+        raise FileExistsError(f"{run.path} is a file, expected a folder for the run (--out)")
     if run.holds_run() and not (resume or overwrite):
         raise FileExistsError(
             f"{run.path} holds a run already: go on with it (--resume), replace it (--overwrite), "
@@ -115,7 +117,10 @@ def train_mnist(
     say(f"{len(train):,} images to train, {len(validation):,} to validate, {len(test):,} to test")
     if overwrite:
         run.clear()
+    if resume and run.config.exists():
+        _check_data(run, config)
     run.path.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(run.path)
     warm_up(
         say,
         activations=[None, *([recipe.activation] if recipe.hidden else [])],
@@ -180,6 +185,17 @@ def _check_size(config: RunConfig, images: NDArray[Any]) -> None:
         raise ValueError(
             f"the network was trained on images of {config.height} x {config.width} pixels, these "
             f"have {height} x {width}"
+        )
+
+
+def _check_data(run: RunFolder, config: RunConfig) -> None:
+    """Raises ValueError for data unlike those that the run in the folder was begun with."""
+    begun = run.load_config()
+    if (begun.height, begun.width, begun.classes) != (config.height, config.width, config.classes):
+        raise ValueError(
+            f"{run.config} tells of images of {begun.height} x {begun.width} pixels in "
+            f"{len(begun.classes)} classes, the data are {config.height} x {config.width} in "
+            f"{len(config.classes)}; resume with the data the run was begun with (--data)"
         )
 
 

@@ -155,6 +155,8 @@ class Recipe:
             value = getattr(self, name)
             if not check.accepts(value):
                 raise RecipeError(name, value, check.expected)
+        if self.optimizer == "adamw" and self.momentum:
+            raise RecipeError("momentum", self.momentum, "0 with the optimizer adamw")
 
     @classmethod
     def from_dict(cls, values: Any) -> Recipe:

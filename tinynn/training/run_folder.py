@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,4 +155,6 @@ def _config_from(document: Any) -> RunConfig:
         raise ValueError("data is not a path")
     recipe = Recipe.from_dict(document["recipe"])
     mean, std = float(image["mean"]), float(image["std"])
+    if not (math.isfinite(mean) and 0 < std < math.inf):
+        raise ValueError(f"mean {mean:g} and std {std:g} cannot normalize images")
     return RunConfig(recipe, data, *sizes, tuple(classes), mean, std)
