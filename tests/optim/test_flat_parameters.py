@@ -272,3 +272,19 @@ def test_any_layout_of_memory(layout):
     weight = nn.Parameter(array)
     tn.optim.FlatParameters([weight])
     assert (host(weight) == array).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((2, 5), "float32"), ((2, 3), "float64")], ids=["shape", "dtype"]
+)
+def test_a_place_that_no_longer_fits_is_not_written_to(shape, dtype):
+    """Between `p.data = ...` and the next step, p's place is that of another array."""
+    weight = tn.nn.Parameter(tn.ones(2, 3))
+    optimizer = tn.optim.SGD([weight], lr=1.0)
+    weight.data = np.ones(shape, dtype)
+    x = tn.ones(4, shape[1], dtype=dtype)
+    (tn.nn.functional.linear(x, weight).sum() + weight.sum()).backward()
+    assert weight.grad.dtype == dtype
+    np.testing.assert_array_equal(weight.grad.numpy(), np.full(shape, 5, dtype))
+    optimizer.step()
+    np.testing.assert_array_equal(weight.detach().numpy(), np.full(shape, -4, dtype))

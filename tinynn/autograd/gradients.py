@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def accumulate(leaf: Leaf, gradient: Any, record: bool) -> None:
     """Adds a finished gradient, whose memory is the leaf's own, to the leaf's `.grad`."""
-    present, slot = leaf.grad, leaf.slot
+    present, slot = leaf.grad, leaf.slot_for(gradient)
     if record:
         with enable_grad():
             leaf.grad = gradient.clone() if present is None else present + gradient

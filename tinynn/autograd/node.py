@@ -77,3 +77,14 @@ class Leaf:
         self.grad: Tensor | None = None
         self.slot: Any = None
         self.hooks: dict[Any, Hook] | None = None
+
+    def slot_for(self, array: Any) -> Any:
+        """The slot, if an array of this shape and dtype fits in; None where there is none.
+
+        It does not fit from the moment when the tensor gets another array to the optimizer's next
+        step.
+        """
+        slot = self.slot
+        if slot is None or slot.shape != array.shape or slot.dtype != array.dtype:
+            return None
+        return slot

@@ -155,7 +155,8 @@ def rule_gradients(
         results = gradients_unfused(node, gradient)
     else:
         needs = tuple([parent is not None for parent in parents])
-        into = tuple([free_slot(parent, pending) for parent in parents])
+        assert node.inputs is not None
+        into = tuple([free_slot(*pair, pending) for pair in zip(parents, node.inputs, strict=True)])
         assert operation.joint_vjp is not None
         results = operation.joint_vjp(
             namespace, gradient, *saved, needs=needs, into=into, **node.attributes
@@ -168,11 +169,15 @@ def rule_gradients(
     return results
 
 
-def free_slot(parent: Node | Leaf | None, pending: dict[Node | Leaf, Any] | None) -> Any:
+def free_slot(
+    parent: Node | Leaf | None, argument: Any, pending: dict[Node | Leaf, Any] | None
+) -> Any:
     """The place for the gradient of a leaf that has none yet, to be written into; else None."""
     if pending is None or not isinstance(parent, Leaf):
         return None
-    return parent.slot if parent.grad is None and parent not in pending else None
+    if parent.grad is not None or parent in pending:
+        return None
+    return parent.slot_for(argument.data)
 
 
 def call_hooks(hooks: dict[Any, Hook], gradient: Any, record: bool) -> Any:
