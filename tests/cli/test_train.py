@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training.drawn_digits import drawn_dataset
 from tinynn.cli.app import run
-from tinynn.io import load_safetensors
+from tinynn.io import load_safetensors, write_idx
 from tinynn.training import load_checkpoint, read_rows
 
 TINYNN = [sys.executable, "-m", "tinynn"]
@@ -55,6 +56,17 @@ def test_a_run_prints_its_course_and_leaves_its_files():
     arrays = load_safetensors("runs/mnist/model.safetensors").values()
     assert sorted(array.shape for array in arrays) == [(10,), (10, 16), (16,), (16, 784)]
     assert [row["epoch"] for row in read_rows("runs/mnist/metrics.jsonl")] == [1, 2]
+
+
+def test_images_sorted_by_class_are_shuffled(tmp_path, capsys):
+    for part, size, seed in (("train", 1200, 0), ("t10k", 1000, 1)):
+        digits = drawn_dataset(size, seed)
+        order = np.argsort(digits.labels)
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", digits.images[order])
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", digits.labels[order].astype(np.uint8))
+    assert run([*SMALL, "--data", str(tmp_path)]) == 0
+    # Batches of one class at a time leave a network that knows the last one.
+    assert float(capsys.readouterr().out.split()[-1]) > 0.9
 
 
 def test_the_seed_decides_everything():

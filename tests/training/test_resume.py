@@ -77,7 +77,7 @@ def train(folder, make, stop_at=None, resume=False, **options):
         **options,
     )
     loader = tn.data.DataLoader(
-        drawn_dataset(SAMPLES), BATCH, seed=5, augment=tn.data.RandomAffine()
+        drawn_dataset(SAMPLES), BATCH, shuffle=True, seed=5, augment=tn.data.RandomAffine()
     )
     validation = tn.data.DataLoader(drawn_dataset(40, seed=1), 40, shuffle=False)
     result = trainer.fit(loader, EPOCHS, validation, resume=resume)

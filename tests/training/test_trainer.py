@@ -179,7 +179,9 @@ def test_digits_are_learned(device):
     optimizer = tn.optim.SGD(model.parameters(), lr=0.1)
     trainer = Trainer(model, tn.nn.CrossEntropyLoss(), optimizer, metrics=[accuracy], progress=None)
     validation = tn.data.DataLoader(drawn_dataset(100, seed=1), 50, shuffle=False)
-    result = trainer.fit(tn.data.DataLoader(data, 32), epochs=8, validation=validation)
+    result = trainer.fit(
+        tn.data.DataLoader(data, 32, shuffle=True), epochs=8, validation=validation
+    )
     assert result.history[-1]["validation_accuracy"] > 0.95
     assert result.history[-1]["train_accuracy"] > 0.95
 

@@ -244,6 +244,7 @@ def _training_loader(config: RunConfig, train: Dataset) -> DataLoader:
     return DataLoader(
         train,
         recipe.batch_size,
+        shuffle=True,
         seed=recipe.seed,
         augment=augment,
         mean=config.mean,
