@@ -23,12 +23,12 @@ from benchmarks.harness import (
     duration,
     has_peer,
     header,
-    in_turn,
     run_fresh,
     run_measured,
     table,
     write_json,
 )
+from tinynn.backend.timing import in_turn
 
 GOAL_SECONDS = 1.5
 GOAL_MEGABYTES = 700

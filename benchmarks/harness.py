@@ -1,32 +1,23 @@
-"""What every benchmark shares: fair timing in turn, a report that names the machine, a table.
-
-Timings on a busy machine drift by more than the differences worth knowing. So candidates are timed
-in turn, round after round, and what is reported of two of them is the median over the rounds.
-"""
+"""What every benchmark shares: fresh processes, a report that names the machine, a table."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tinynn.backend.machine import ABSENT, machine, versions
+from tinynn.backend.timing import calls_in, seconds_per_call
+
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 100
-ROUNDS = 21
-ROUND_SECONDS = 0.02
-ABSENT = "absent"
-PACKAGES = ("numpy", "numba", "cupy-cuda12x", "cupy-cuda13x", "torch")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -46,85 +37,6 @@ sys.exit(status)
 """
 
 
-class Rounds(dict[str, list[float]]):
-    """The seconds that each candidate took, round by round."""
-
-    def median(self, name: str) -> float:
-        """A candidate's median seconds."""
-        return statistics.median(self[name])
-
-    def ratio(self, name: str, other: str) -> float:
-        """The median ratio of two candidates' seconds in the same round."""
-        pairs = zip(self[name], self[other], strict=True)
-        return statistics.median(mine / its for mine, its in pairs)
-
-    def difference(self, name: str, other: str) -> float:
-        """The median difference of two candidates' seconds in the same round."""
-        pairs = zip(self[name], self[other], strict=True)
-        return statistics.median(mine - its for mine, its in pairs)
-
-
-def in_turn(measures: Mapping[str, Callable[[], float]], rounds: int) -> Rounds:
-    """Takes all measurements in each round, each time another one first."""
-    names = list(measures)
-    seconds = Rounds({name: [] for name in names})
-    for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            seconds[name].append(measures[name]())
-    return seconds
-
-
-def compare(
-    candidates: Mapping[str, Callable[[], object]],
-    *,
-    rounds: int = ROUNDS,
-    seconds: float = ROUND_SECONDS,
-    finish: Callable[[], object] | None = None,
-) -> Rounds:
-    """Times calls of the candidates in turn.
-
-    Arguments:
-        seconds: how long a candidate is called in each round.
-        finish: what to call before the clock is stopped: waits for a device that works on its own.
-    """
-
-    def measure(function: Callable[[], object], calls: int) -> Callable[[], float]:
-        def seconds_in_this_round() -> float:
-            return seconds_per_call(function, calls, finish)
-
-        return seconds_in_this_round
-
-    measures = {
-        name: measure(function, calls_in(function, seconds, finish))
-        for name, function in candidates.items()
-    }
-    return in_turn(measures, rounds)
-
-
-def seconds_per_call(
-    function: Callable[[], object], calls: int, finish: Callable[[], object] | None = None
-) -> float:
-    """The mean seconds of one call over `calls` calls in a row."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        function()
-    if finish is not None:
-        finish()
-    return (time.perf_counter() - start) / calls
-
-
-def calls_in(
-    function: Callable[[], object], seconds: float, finish: Callable[[], object] | None = None
-) -> int:
-    """How many calls fill about `seconds`; calling it also warms caches and compiles."""
-    function()
-    calls = 1
-    while (taken := seconds_per_call(function, calls, finish) * calls) < seconds / 4:
-        calls *= 4
-    return max(1, round(calls * seconds / taken))
-
-
 def arguments(documentation: str) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(description=documentation.splitlines()[0])
@@ -133,30 +45,6 @@ def arguments(documentation: str) -> argparse.ArgumentParser:
         "--quick", action="store_true", help="a short look, without peers, that it works"
     )
     return parser
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on: the processor, its cores and how busy they are."""
-    return {
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": round(os.getloadavg()[0], 1),
-        "system": platform.platform(terse=True),
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python, tinynn and the packages that figures depend on."""
-    packages = {name: version(name) for name in ("tinynn", *PACKAGES)}
-    return {"python": platform.python_version()} | packages
-
-
-def version(package: str) -> str:
-    """The installed version of a package, or ABSENT."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ABSENT
 
 
 def header(title: str) -> str:
@@ -191,16 +79,6 @@ def write_json(path: str | None, benchmark: str, figures: Any) -> None:
     with atomic_write(path, "w") as file:
         json.dump(document, file, indent=1)
         file.write("\n")
-
-
-def processor() -> str:
-    """The processor's name as Linux gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def has_peer(name: str) -> bool:

@@ -11,15 +11,14 @@ import importlib.util
 from collections.abc import Sequence
 
 from benchmarks.harness import (
-    Rounds,
     arguments,
     duration,
     header,
-    in_turn,
     run_fresh,
     table,
     write_json,
 )
+from tinynn.backend.timing import Rounds, in_turn
 
 ROUNDS = 31
 GOAL = 1.5

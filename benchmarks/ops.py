@@ -21,8 +21,9 @@ import tinynn.nn.functional  # enters its operations into OPS
 from benchmarks import multiply
 from benchmarks.arguments import Call, arguments_of, in_torch
 from benchmarks.array_calls import ArrayCalls, array_calls
-from benchmarks.harness import Rounds, arguments, compare, has_peer, header, table, write_json
+from benchmarks.harness import arguments, has_peer, header, table, write_json
 from tinynn.backend.devices import Device, backend_for
+from tinynn.backend.timing import Rounds, compare
 from tinynn.ops.registry import OPS
 
 SIZES = (32, 16384)

@@ -16,17 +16,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import (
-    ROUND_SECONDS,
-    ROUNDS,
     Worker,
     arguments,
     duration,
     has_peer,
     header,
-    in_turn,
     table,
     write_json,
 )
+from tinynn.backend.timing import ROUND_SECONDS, ROUNDS, in_turn
 
 SIZES = (784, 256, 128, 10)
 BATCHES = (32, 64, 128, 256, 512)

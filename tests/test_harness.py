@@ -1,4 +1,4 @@
-"""The benchmarks' harness: fair turns, processes of their own, reports that fit and stay."""
+"""The benchmarks' harness: processes of their own, reports that fit and stay."""
 
 from __future__ import annotations
 
@@ -9,64 +9,19 @@ import pytest
 
 from benchmarks.harness import (
     WIDTH,
-    Rounds,
-    calls_in,
-    compare,
     has_peer,
-    in_turn,
     run_fresh,
     run_measured,
     table,
-    version,
     write_json,
 )
-
-
-def test_in_turn_lets_each_go_first():
-    calls = []
-
-    def measure(name):
-        calls.append(name)
-        return float(len(calls))
-
-    rounds = in_turn({name: lambda name=name: measure(name) for name in "abc"}, rounds=3)
-    assert calls == [*"abc", *"bca", *"cab"]
-    assert rounds == {"a": [1, 6, 8], "b": [2, 4, 9], "c": [3, 5, 7]}
-
-
-def test_rounds_compare_within_a_round():
-    # The second round was disturbed, and both candidates with it.
-    rounds = Rounds({"mine": [2.0, 90.0, 6.0], "its": [1.0, 50.0, 2.0]})
-    assert rounds.median("mine") == 6
-    assert rounds.ratio("mine", "its") == 2
-    assert rounds.difference("mine", "its") == 4
-
-
-def test_compare_calls_each_candidate_as_often_as_fits():
-    calls = {"fast": 0, "slow": 0}
-
-    def fast():
-        calls["fast"] += 1
-
-    def slow():
-        calls["slow"] += 1
-        sum(range(20_000))
-
-    rounds = compare({"fast": fast, "slow": slow}, rounds=2, seconds=0.002)
-    assert calls["fast"] > calls["slow"] > 2
-    assert [len(rounds[name]) for name in ("fast", "slow")] == [2, 2]
+from tinynn.backend.machine import version
 
 
 def test_a_process_gives_its_output_and_time():
     run = run_measured(["-c", "import time; time.sleep(0.1); print('one'); print('two')"])
     assert run.output == "one\ntwo"
     assert run.seconds >= 0.1
-
-
-def test_the_clock_stops_after_the_device_has_finished():
-    finished = []
-    calls_in(lambda: None, 1e-6, finish=lambda: finished.append(True))
-    assert finished
 
 
 def test_the_peak_memory_is_that_of_the_process_alone():

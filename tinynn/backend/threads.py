@@ -14,6 +14,7 @@ import operator
 import os
 
 from tinynn.backend import kernel_table
+from tinynn.backend.machine import usable_cores
 
 _number: int | None = None
 
@@ -49,7 +50,7 @@ def get_num_threads() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def threading_layer() -> str:
