@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def warm_up(
     report: Callable[[str], Any] = print,
     *,
-    activations: Iterable[str | None] = (None, "relu"),
+    activations: Iterable[str] = ("relu",),
     optimizer: str = "sgd",
     dropout: bool = False,
     augment: bool = False,
@@ -25,16 +25,17 @@ def warm_up(
     Arguments:
         report: called with a line of text before each kernel that is compiled; not at all where
             compiled kernels are found in the user's cache.
-        activations: those of the linear layers, as `linear_activation` names them.
+        activations: those after linear layers; "identity" is none.
         optimizer: "sgd" or "adamw".
         dropout, augment: whether they are used.
     """
     x, matrix = np.ones((2, 4), np.float32), np.ones((4, 4), np.float32)
     row, labels = np.ones(4, np.float32), np.zeros(2, np.int64)
     kernels = table_for("numpy")
+    names = [None, *(name for name in activations if name != "identity")]
     calls: dict[str, list[tuple[Any, dict[str, Any]]]] = {
-        "linear_activation": [((x, matrix, row), {"activation": name}) for name in activations],
-        "activation_backward": [((x, x), {"activation": name}) for name in activations],
+        "linear_activation": [((x, matrix, row), {"activation": name}) for name in names],
+        "activation_backward": [((x, x), {"activation": name}) for name in names],
         "softmax_cross_entropy": [((x, labels, None), {})],
     }
     if optimizer == "adamw":

@@ -28,7 +28,8 @@ Examples:
 # The options that make up the recipe; the others say where and how to carry it out.
 RECIPE_NAMES = (
     *("epochs", "batch_size", "lr", "hidden", "activation", "optimizer", "momentum", "scheduler"),
-    *("dropout", "weight_decay", "clip_norm", "augment", "subset", "early_stopping", "seed"),
+    *("dropout", "weight_decay", "label_smoothing", "clip_norm", "augment", "subset"),
+    *("early_stopping", "seed"),
 )
 FIND = "find"
 # What a recipe holds until the range test has found a learning rate.
@@ -46,7 +47,7 @@ def train_mnist(
         str, typer.Option(metavar="N,N,...|none", help="Units of the hidden layers.")
     ] = "256,128",
     activation: Annotated[
-        str, typer.Option(help="relu, leaky_relu, elu, gelu, silu, sigmoid or tanh.")
+        str, typer.Option(help="relu, leaky_relu, elu, gelu, silu, sigmoid, tanh or identity.")
     ] = "relu",
     optimizer: Annotated[str, typer.Option(help="sgd or adamw.")] = "sgd",
     momentum: Annotated[float, typer.Option(help="Of sgd.")] = 0.0,
@@ -58,6 +59,9 @@ def train_mnist(
     ] = "cosine",
     dropout: Annotated[float, typer.Option(help="Share of hidden units that is dropped.")] = 0.0,
     weight_decay: Annotated[float, typer.Option(help="Of either optimizer, as in PyTorch.")] = 0.0,
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of a label that is spread over all classes.")
+    ] = 0.0,
     clip_norm: Annotated[
         float | None, typer.Option(help="Greatest norm of the gradient.", show_default="any")
     ] = None,

@@ -20,6 +20,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
+    "identity": nn.Identity,
 }
 
 
@@ -31,7 +32,8 @@ class MLP(nn.Module):
 
     Arguments:
         sizes: the number of inputs, of the units of each hidden layer, and of outputs.
-        activation: "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid" or "tanh".
+        activation: "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or "identity",
+            which makes the whole network a linear map.
         dropout: the share of each hidden layer's units that is dropped in training.
 
     An input of more than two dimensions, such as images (N, 28, 28), is flattened.

@@ -20,7 +20,6 @@ from tinynn.data import (
     DataLoader,
     Dataset,
     IDXFolder,
-    RandomAffine,
     normalize,
     split,
     subset,
@@ -31,7 +30,7 @@ from tinynn.nn import CrossEntropyLoss
 from tinynn.ops.conversion import host
 from tinynn.optim import lr_range_test
 from tinynn.training.evaluation import device_of_model, predict_probabilities
-from tinynn.training.metrics import accuracy, confusion_matrix
+from tinynn.training.metrics import confusion_matrix
 from tinynn.training.pictures import (
     draw_confusion,
     draw_curves,
@@ -42,9 +41,8 @@ from tinynn.training.pictures import (
 from tinynn.training.progress import Progress
 from tinynn.training.recipe import Recipe, RecipeError
 from tinynn.training.run_folder import RunConfig, RunFolder
-from tinynn.training.trainer import Trainer
 
-__all__ = ["Judgement", "classify", "judge", "load_images", "train_mnist"]
+__all__ = ["Judgement", "classify", "judge", "load_images", "load_parts", "train_mnist"]
 
 # Of 60,000 images 5,000 are for validation.
 VALIDATION_SHARE = 1 / 12
@@ -110,7 +108,7 @@ def train_mnist(
             f"{run.path} holds a run already: go on with it (--resume), replace it (--overwrite), "
             "or choose another folder (--out)"
         )
-    train, validation, test = _load_parts(recipe, data)
+    train, validation, test = load_parts(recipe, data)
     source = None if data is None else os.path.abspath(data)
     height, width = train.images.shape[1:]
     config = RunConfig(recipe, source, height, width, train.classes)
@@ -123,7 +121,7 @@ def train_mnist(
     remove_leftovers(run.path)
     warm_up(
         say,
-        activations=[None, *([recipe.activation] if recipe.hidden else [])],
+        activations=[recipe.activation] if recipe.hidden else [],
         optimizer=recipe.optimizer,
         dropout=recipe.dropout > 0,
         augment=recipe.augment,
@@ -138,8 +136,15 @@ def train_mnist(
     manual_seed(recipe.seed)
     model = config.make_model().to(device=device)
     say(_describe(model, recipe))
-    loader, judges = _training_loader(config, train), _plain_loader(config, validation)
-    trainer = _make_trainer(recipe, model, len(loader), run, checkpoint_every, progress)
+    loader = recipe.make_loader(train, config.mean, config.std)
+    trainer = recipe.make_trainer(
+        model,
+        len(loader),
+        folder=run.path,
+        checkpoint_every=checkpoint_every,
+        progress=progress,
+    )
+    judges = _plain_loader(config, validation)
     result = trainer.fit(loader, recipe.epochs, judges, resume=resume)
     if result.stopped_early:
         say(f"stopped early: no better validation accuracy for {recipe.early_stopping} epochs")
@@ -199,7 +204,12 @@ def _check_data(run: RunFolder, config: RunConfig) -> None:
         )
 
 
-def _load_parts(recipe: Recipe, data: StrPath | None) -> tuple[Dataset, Dataset, Dataset]:
+def load_parts(recipe: Recipe, data: StrPath | None) -> tuple[Dataset, Dataset, Dataset]:
+    """Images to train on (the recipe's subset of them), to validate with and to test with.
+
+    A twelfth of the training images, chosen by the recipe's seed, is for validation. Raises
+    RecipeError for a subset of more than there are.
+    """
     images, test = load_images(data, train=True), load_images(data, train=False)
     held_back = max(1, round(len(images) * VALIDATION_SHARE))
     train, validation = split(images, (len(images) - held_back, held_back), recipe.seed)
@@ -212,46 +222,6 @@ def _load_parts(recipe: Recipe, data: StrPath | None) -> tuple[Dataset, Dataset,
     return train, validation, test
 
 
-def _make_trainer(
-    recipe: Recipe,
-    model: MLP,
-    steps_per_epoch: int,
-    run: RunFolder,
-    checkpoint_every: int | None,
-    progress: Progress | str | None,
-) -> Trainer:
-    optimizer = recipe.make_optimizer(model)
-    return Trainer(
-        model,
-        CrossEntropyLoss(),
-        optimizer,
-        recipe.make_scheduler(optimizer, steps_per_epoch),
-        schedule_by="step",
-        metrics=[accuracy],
-        monitor="validation_accuracy",
-        early_stopping=recipe.early_stopping,
-        restore_best=recipe.early_stopping is not None,
-        clip_norm=recipe.clip_norm,
-        folder=run.path,
-        checkpoint_every=checkpoint_every,
-        progress=progress,
-    )
-
-
-def _training_loader(config: RunConfig, train: Dataset) -> DataLoader:
-    recipe = config.recipe
-    augment = RandomAffine() if recipe.augment else None
-    return DataLoader(
-        train,
-        recipe.batch_size,
-        shuffle=True,
-        seed=recipe.seed,
-        augment=augment,
-        mean=config.mean,
-        std=config.std,
-    )
-
-
 def _plain_loader(config: RunConfig, dataset: Dataset) -> DataLoader:
     return DataLoader(dataset, JUDGED_AT_ONCE, shuffle=False, mean=config.mean, std=config.std)
 
@@ -260,9 +230,10 @@ def _find_lr(config: RunConfig, train: Dataset, device: str, run: RunFolder) -> 
     manual_seed(config.recipe.seed)
     model = config.make_model().to(device=device)
     optimizer = config.recipe.make_optimizer(model)
+    loader = config.recipe.make_loader(train, config.mean, config.std)
     batches = [
         (inputs.to(device=device), target.to(device=device))
-        for inputs, target in islice(_training_loader(config, train), RANGE_TEST_STEPS)
+        for inputs, target in islice(loader, RANGE_TEST_STEPS)
     ]
     found = lr_range_test(model, CrossEntropyLoss(), batches, optimizer, steps=RANGE_TEST_STEPS)
     draw_lr_range(found.lrs, found.smoothed, run.lr_range, found.suggestion)

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinynn.training.figure import new_figure, save_figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from tinynn.io.atomic import StrPath
 
 __all__ = ["draw_confusion", "draw_curves", "draw_lr_range", "draw_mistakes", "draw_weights"]
 
-DOTS_PER_INCH = 120
-# Width and height in inches: room for a title.
-SMALLEST = (4.0, 1.5)
 TRAIN_STYLE = {"color": "tab:blue", "linestyle": "-", "marker": "o", "markersize": 4}
 VALIDATION_STYLE = {"color": "tab:orange", "linestyle": "--", "marker": "s", "markersize": 4}
 # A logarithmic axis once the largest value is this many times the smallest.
@@ -41,7 +39,7 @@ def draw_curves(
     if not history:
         raise ValueError("draw_curves: history has no rows, expected at least one finished epoch")
     names = [key.removeprefix("train_") for key in history[0] if key.startswith("train_")]
-    figure = _figure(4.2 * (len(names) + 1), 3.6)
+    figure = new_figure(4.2 * (len(names) + 1), 3.6)
     panels = figure.subplots(1, len(names) + 1, squeeze=False)[0]
     for name, axes in zip(names, panels, strict=False):
         for part, style in (("train", TRAIN_STYLE), ("validation", VALIDATION_STYLE)):
@@ -52,7 +50,7 @@ def draw_curves(
         axes.legend()
     _draw_series(panels[-1], history, "learning_rate", "at the epoch's end", TRAIN_STYLE)
     panels[-1].legend()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_series(
@@ -92,7 +90,7 @@ def draw_confusion(matrix: ArrayLike, path: StrPath, classes: Sequence[str] | No
     names = list(classes) if classes is not None else [str(i) for i in range(len(counts))]
     share = np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
     side = max(4.0, 0.62 * len(names) + 1.2)
-    figure = _figure(side + 0.4, side)
+    figure = new_figure(side + 0.4, side)
     axes = figure.subplots()
     axes.imshow(share, cmap="Greys", vmin=0, vmax=1)
     for (true, predicted), count in np.ndenumerate(counts):
@@ -107,7 +105,7 @@ def draw_confusion(matrix: ArrayLike, path: StrPath, classes: Sequence[str] | No
     axes.set_ylabel("true class")
     correct = np.trace(counts)
     axes.set_title(f"{correct:,} of {counts.sum():,} images right (counts)", fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_mistakes(
@@ -133,7 +131,7 @@ def draw_mistakes(
     width = pixels.shape[2]
     # Room for a line of text over each image.
     picture, corners = mosaic(pixels[worst].astype(float), columns=8, gap=width // 4)
-    figure = _figure(picture.shape[1] / 28, picture.shape[0] / 28 + 0.5)
+    figure = new_figure(picture.shape[1] / 28, picture.shape[0] / 28 + 0.5)
     axes = figure.subplots()
     axes.set_axis_off()
     axes.imshow(picture, cmap="gray_r", interpolation="nearest")
@@ -148,7 +146,7 @@ def draw_mistakes(
         "true class → predicted class, its probability",
         fontsize=9,
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def surest_mistakes(
@@ -210,14 +208,14 @@ def draw_weights(
     # The few largest weights would turn all the others grey.
     bound = float(np.percentile(np.abs(images), 99.5)) or 1.0
     picture, _ = mosaic(images, columns=8 if len(images) > 10 else 5, gap=2)
-    figure = _figure(picture.shape[1] / 28 + 1.0, picture.shape[0] / 28 + 0.5)
+    figure = new_figure(picture.shape[1] / 28 + 1.0, picture.shape[0] / 28 + 0.5)
     axes = figure.subplots()
     axes.set_axis_off()
     shown = axes.imshow(picture, cmap="gray", vmin=-bound, vmax=bound, interpolation="nearest")
     figure.colorbar(shown, ax=axes, shrink=0.8, label="weight (no unit)", extend="both")
     count = f"{len(images)} of {len(rows)}" if len(images) < len(rows) else f"all {len(rows)}"
     figure.suptitle(f"first layer: {count} units, greatest norm first", fontsize=10)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_lr_range(
@@ -227,7 +225,7 @@ def draw_lr_range(
     suggestion: float | None = None,
 ) -> None:
     """Draws the curve of a learning-rate range test: loss against learning rate, logarithmic."""
-    figure = _figure(6.0, 4.0)
+    figure = new_figure(6.0, 4.0)
     axes = figure.subplots()
     axes.plot(learning_rates, losses, color="tab:blue", linestyle="-", label="smoothed loss")
     if suggestion is not None:
@@ -244,19 +242,4 @@ def draw_lr_range(
     axes.set_title("learning-rate range test")
     axes.grid(True, which="both", alpha=0.3)
     axes.legend()
-    _save(figure, path)
-
-
-def _figure(width: float, height: float) -> Figure:
-    """A figure of about width x height inches, apart from pyplot's state and its windows."""
-    from matplotlib.figure import Figure
-
-    size = (max(width, SMALLEST[0]), max(height, SMALLEST[1]))
-    return Figure(figsize=size, layout="constrained", dpi=DOTS_PER_INCH)
-
-
-def _save(figure: Figure, path: StrPath) -> None:
-    from tinynn.io.atomic import atomic_write
-
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png")
+    save_figure(figure, path)

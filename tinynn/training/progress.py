@@ -8,7 +8,15 @@ import time
 from collections.abc import Mapping
 from typing import IO, Any, Protocol
 
-__all__ = ["BarProgress", "LineProgress", "Progress", "SilentProgress", "choose_progress"]
+__all__ = [
+    "BarProgress",
+    "LineProgress",
+    "Progress",
+    "SilentProgress",
+    "choose_progress",
+    "clock",
+    "is_live",
+]
 
 MAX_WIDTH = 100
 # The columns of the table of epochs, by the beginning or the end of the key: title, width, format.
@@ -118,7 +126,7 @@ class BarProgress(LineProgress):
             epoch=epoch + 1,
             means="  ".join(f"{name} {_format(name, mean)}" for name, mean in means.items()),
             rate=f"{samples_per_second:>7,.0f}/s",
-            left=f"{_clock(left):>5} left",
+            left=f"{clock(left):>5} left",
             refresh=True,
         )
 
@@ -137,8 +145,12 @@ def choose_progress(progress: Progress | str | None) -> Progress:
         return progress
     if progress != "auto":
         raise ValueError(f"progress: got {progress!r}, expected 'auto', None or an object")
-    is_live = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    return BarProgress() if is_live else LineProgress()
+    return BarProgress() if is_live() else LineProgress()
+
+
+def is_live() -> bool:
+    """Whether standard output is a terminal on which a bar can be drawn."""
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def header(row: Mapping[str, Any]) -> str:
@@ -179,7 +191,7 @@ def _format(key: str, value: Any) -> str:
     return NUMBER_FORMATS.get(name, "{:.4g}").format(value)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """A duration as h:mm:ss or m:ss."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

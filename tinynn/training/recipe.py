@@ -8,9 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from tinynn import optim
+from tinynn.data import DataLoader, Dataset, RandomAffine
+from tinynn.data.normalization import MNIST_MEAN, MNIST_STD
 from tinynn.models import MLP
 from tinynn.models.mlp import ACTIVATIONS
+from tinynn.nn import CrossEntropyLoss
 from tinynn.optim import lr_scheduler
+from tinynn.training.metrics import accuracy
+from tinynn.training.trainer import Trainer
 
 __all__ = ["OPTIMIZERS", "SCHEDULERS", "Recipe", "RecipeError"]
 
@@ -93,6 +98,7 @@ CHECKS = {
     "scheduler": one_of(SCHEDULERS),
     "dropout": real(0, below=1),
     "weight_decay": real(0),
+    "label_smoothing": real(0, below=1),
     "clip_norm": optional(POSITIVE),
     "augment": Check(lambda value: isinstance(value, bool), "true or false"),
     "subset": optional(whole(1)),
@@ -119,6 +125,7 @@ class Recipe:
             it after 3 epochs without a better validation accuracy; "none" leaves it.
         dropout: the share of hidden units dropped in training.
         weight_decay: as the optimizer of that name has it in PyTorch.
+        label_smoothing: the share of a label that is spread evenly over all classes.
         clip_norm: the greatest 2-norm of the gradient, or None.
         augment: whether images are shifted, turned and scaled a little, anew in each epoch.
         subset: how many training images to use, or None for all.
@@ -144,6 +151,7 @@ class Recipe:
     scheduler: str = "cosine"
     dropout: float = 0.0
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
     clip_norm: float | None = None
     augment: bool = False
     subset: int | None = None
@@ -160,10 +168,13 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Any) -> Recipe:
-        """The recipe that `to_dict` gave; ValueError for anything else."""
-        if not isinstance(values, Mapping) or set(values) != set(CHECKS):
+        """The recipe that `to_dict` gave; ValueError for anything else.
+
+        What is missing has its default: a recipe of an earlier version lacks what came since.
+        """
+        if not isinstance(values, Mapping) or not set(values) <= set(CHECKS):
             raise ValueError(f"a recipe is an object with the keys {', '.join(CHECKS)}")
-        hidden = values["hidden"]
+        hidden = values.get("hidden", cls.hidden)
         return cls(**{**values, "hidden": tuple(hidden) if isinstance(hidden, list) else hidden})
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,6 +190,35 @@ class Recipe:
 
     def make_scheduler(self, optimizer: optim.Optimizer, steps_per_epoch: int) -> Any:
         return SCHEDULERS[self.scheduler](optimizer, self.lr, self.epochs * steps_per_epoch)
+
+    def make_loader(
+        self, dataset: Dataset, mean: float = MNIST_MEAN, std: float = MNIST_STD
+    ) -> DataLoader:
+        """Batches to train on, in a new order in each epoch."""
+        return DataLoader(
+            dataset,
+            self.batch_size,
+            shuffle=True,
+            seed=self.seed,
+            augment=RandomAffine() if self.augment else None,
+            mean=mean,
+            std=std,
+        )
+
+    def make_trainer(self, model: MLP, steps_per_epoch: int, **options: Any) -> Trainer:
+        """A Trainer by this recipe; options are Trainer's, and come before the recipe's."""
+        optimizer = self.make_optimizer(model)
+        choices = {
+            "loss": CrossEntropyLoss(label_smoothing=self.label_smoothing),
+            "scheduler": self.make_scheduler(optimizer, steps_per_epoch),
+            "schedule_by": "step",
+            "metrics": [accuracy],
+            "monitor": "validation_accuracy",
+            "early_stopping": self.early_stopping,
+            "restore_best": self.early_stopping is not None,
+            "clip_norm": self.clip_norm,
+        }
+        return Trainer(model, optimizer=optimizer, **choices | options)
 
 
 class RecipeError(ValueError):
