@@ -18,7 +18,7 @@ import tinynn
 from tests.training.drawn_digits import draw, drawn_dataset, write_dataset
 from tinynn.cli.app import run
 
-COMMANDS = ["train mnist", "evaluate", "predict", "info"]
+COMMANDS = ["train mnist", "evaluate", "predict", "study", "info"]
 
 
 def lines_of(capsys, *arguments):
@@ -141,7 +141,7 @@ def test_examples_work(trained, capsys, tmp_path):
     save(draw(7), "seven.png")
     os.mkdir("photos")
     save(255 - draw(2), "photos/two.jpg")
-    for command in ("train mnist", "evaluate", "predict", "info"):
+    for command in COMMANDS:
         assert run([*command.split(), "--help"]) == 0
         examples = re.findall(r"^ +tinynn (.*)$", capsys.readouterr().out, re.MULTILINE)
         assert len(examples) >= 1
