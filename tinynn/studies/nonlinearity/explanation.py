@@ -116,8 +116,8 @@ nats per image."""
 
 def why_so_cheap(view: View) -> str:
     batch = view.batches("training")[-1]
-    costs = {name: 1e9 * view.cost_per_value(batch, name) for name in ACTIVATED}
-    told = enumeration([f"{name} {cost:.2f}" for name, cost in costs.items()])
+    costs = {name: view.cost_per_value(batch, name) for name in ACTIVATED}
+    told = enumeration([f"{n} {1e9 * c.value:.2f} ± {1e9 * c.error:.2f}" for n, c in costs.items()])
     return f"""### What an activation costs
 
 A value of the first hidden layer takes {view.measured["inputs"]} multiplications and additions in

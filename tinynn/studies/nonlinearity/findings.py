@@ -6,7 +6,15 @@ from math import isnan
 
 from tinynn.studies.nonlinearity.networks import ACTIVATED, DEEP, FLAT, NETWORKS, PRECISIONS
 from tinynn.studies.nonlinearity.view import View
-from tinynn.studies.shared.report import Difference, enumeration, mean, percent, spread, table
+from tinynn.studies.shared.report import (
+    Difference,
+    counted,
+    enumeration,
+    mean,
+    percent,
+    spread,
+    table,
+)
 from tinynn.studies.shared.study import Results
 
 __all__ = ["answer", "ran", "seen"]
@@ -80,20 +88,11 @@ def deep_against_flat(view: View) -> str:
 
 
 def what_is_saved(view: View) -> str:
-    savings = {batch: view.saving("training", batch, "ReLU") for batch in view.batches("training")}
-    told = enumeration(
-        [f"{in_words(s)} of a training step of {batch} images" for batch, s in savings.items()]
-    )
-    clear = [batch for batch, s in savings.items() if s.is_clear and s.value > 0]
-    if not clear:
-        text = f"Leaving ReLU out saves nothing clear: {told}."
-    elif len(clear) == len(savings):
-        text = f"Leaving ReLU out saves {told}."
-    else:
-        text = (
-            f"Leaving ReLU out saves {told}; that is clear with {enumeration(clear)} images only."
-        )
-    flat = view.saving("training", next(iter(savings)), DEEP, FLAT)
+    batches = view.batches("training")
+    savings = {batch: view.saving("training", batch, "ReLU") for batch in batches}
+    told = [f"{what_of(s)} of a training step of {batch} images" for batch, s in savings.items()]
+    text = f"Leaving ReLU out saves {enumeration(told)}."
+    flat = view.saving("training", batches[0], DEEP, FLAT)
     if flat.is_clear and flat.value > 0:
         text += (
             " Whoever can do without it saves more by leaving out the hidden layers, too: a step "
@@ -101,6 +100,16 @@ def what_is_saved(view: View) -> str:
             f"{percent(flat.value)} shorter than that of the deep linear network."
         )
     return text
+
+
+def what_of(saving: Difference) -> str:
+    """
+    >>> what_of(Difference(0.025, 0.004)), what_of(Difference(-0.002, 0.004))
+    ('2.5 ± 0.4%', 'nothing clear (-0.2 ± 0.4%)')
+    """
+    if not saving.is_clear:
+        return f"nothing clear ({in_words(saving)})"
+    return in_words(saving) if saving.value > 0 else f"nothing ({in_words(saving)})"
 
 
 # ---- what was run
@@ -141,7 +150,7 @@ Four things are measured besides.
   without an activation is one linear layer after the other, with nothing in between. The networks
   take turns for {counted(settings["timing_rounds"], "round")}, and a ratio is the median of those
   within a round; then they are made anew, {counted(settings["timing_sets"], "set")} in all, since
-  it matters where in memory they lie.
+  it can matter where in memory they lie.
 - A plane, where decisions can be drawn: {settings["plane_points"]} points on spiral arms, networks
   with hidden layers of {enumeration([str(n) for n in settings["plane_hidden"]])} units trained by
   AdamW for {settings["plane_steps"]} steps, at whichever of the rates
@@ -322,7 +331,8 @@ Forward passes alone:
 {texts[1]}
 
 "Saved" is the share of the time that the same network without the activation would save: the mean
-of {counted(view.settings["timing_sets"], "set")} of networks, and its standard error. The time of
+of {counted(view.settings["timing_sets"], "set")} of networks, and its standard error; another run
+can differ by more than this error. The time of
 the network without an activation is its median; that of another is the same, times the ratio of
 the two in one round. An epoch is {view.measured["steps_per_epoch"]:,} steps of the first kind."""
 
@@ -347,14 +357,6 @@ def timing_table(view: View, kind: str) -> str:
 
 
 # ---- words for numbers
-
-
-def counted(number: int, thing: str) -> str:
-    """
-    >>> counted(1, "epoch"), counted(10, "epoch")
-    ('1 epoch', '10 epochs')
-    """
-    return f"{number:,} {thing}" + "s" * (number != 1)
 
 
 def accuracy(view: View, name: str) -> str:

@@ -96,17 +96,21 @@ class View:
         The mean of the sets, each its median over the rounds, and its standard error: where in
         memory a network lies makes more of a difference than one round does to the next.
         """
-        shares = [1 - rounds.ratio(other, name) for rounds in self.sets(kind, batch)]
-        return Difference(mean(shares), statistics.stdev(shares) / math.sqrt(len(shares)))
+        return mean_of_sets([1 - rounds.ratio(other, name) for rounds in self.sets(kind, batch)])
 
-    def cost_per_value(self, batch: str, name: str) -> float:
+    def cost_per_value(self, batch: str, name: str) -> Difference:
         """Seconds of a training step that an activation takes for each value it is applied to."""
-        extra = mean([rounds.difference(name, DEEP) for rounds in self.sets("training", batch)])
-        values: int = int(batch) * sum(self.settings["hidden"])
-        return extra / values
+        values = int(batch) * sum(self.settings["hidden"])
+        sets = self.sets("training", batch)
+        return mean_of_sets([rounds.difference(name, DEEP) / values for rounds in sets])
 
     # ---- the plane
 
     def plane(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.measured["plane"][name]
         return found
+
+
+def mean_of_sets(values: list[float]) -> Difference:
+    """The mean of what sets of networks differ by, and its standard error."""
+    return Difference(mean(values), statistics.stdev(values) / math.sqrt(len(values)))

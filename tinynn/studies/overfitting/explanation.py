@@ -5,8 +5,8 @@ from __future__ import annotations
 from tinynn.studies.overfitting.plan import ALL, MAIN
 from tinynn.studies.overfitting.settings import FIVE, NONE
 from tinynn.studies.overfitting.view import View
-from tinynn.studies.overfitting.words import accuracy, accuracy_after, counted, wrong_labels
-from tinynn.studies.shared.report import mean, percent, table
+from tinynn.studies.overfitting.words import accuracy, accuracy_after, wrong_labels
+from tinynn.studies.shared.report import counted, mean, percent, table
 from tinynn.studies.shared.study import Results
 
 __all__ = ["why"]

@@ -10,7 +10,6 @@ __all__ = [
     "accuracy",
     "accuracy_after",
     "capital",
-    "counted",
     "listing",
     "loss",
     "points",
@@ -42,10 +41,6 @@ def points(share: float) -> str:
 
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def listing(names: list[str]) -> str:

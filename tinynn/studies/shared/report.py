@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 __all__ = [
     "Difference",
+    "counted",
     "difference",
     "enumeration",
     "mean",
@@ -45,6 +46,14 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     if len(values) < 2:
         return percent(values[0], digits)
     return f"{100 * mean(values):.{digits}f} ± {100 * statistics.stdev(values):.{digits}f}%"
+
+
+def counted(number: int, thing: str) -> str:
+    """
+    >>> counted(1, "epoch"), counted(1000, "epoch")
+    ('1 epoch', '1,000 epochs')
+    """
+    return f"{number:,} {thing}" + "s" * (number != 1)
 
 
 class Difference(NamedTuple):
@@ -110,6 +119,12 @@ def wrapped(text: str) -> str:
     """Markdown whose paragraphs and list items have lines of at most 100 columns.
 
     Tables, headings and pictures stay as they are.
+
+    >>> print(wrapped("word " * 19 + "`code of several words`\\n\\n| a |"))
+    word word word word word word word word word word word word word word word word word word word
+    `code of several words`
+    <BLANKLINE>
+    | a |
     """
     return "\n\n".join(_wrapped_block(block) for block in re.split(r"\n{2,}", text.strip()))
 
@@ -124,10 +139,9 @@ def _wrapped_block(block: str) -> str:
 
 
 def _filled(text: str, indent: str) -> str:
-    return fill(
-        " ".join(text.split()),
-        WIDTH,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
+    # Code stays in one piece: its spaces are hidden meanwhile.
+    whole = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), " ".join(text.split()))
+    lines = fill(
+        whole, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return lines.replace("\0", " ")
