@@ -16,7 +16,7 @@ EXAMPLES = """\b
 Examples:
   tinynn study
   tinynn study nonlinearity
-  tinynn study overfitting --quick --out runs/look
+  tinynn study nonlinearity --quick --seed 1 --out runs/look
 """
 
 
