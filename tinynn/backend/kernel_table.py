@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 FAMILIES = {
     "linear_activation": "linear",
     "activation_backward": "linear",
+    "conv2d": "convolution",
+    "conv2d_input_gradient": "convolution",
+    "conv2d_weight_gradient": "convolution",
+    "max_pool2d": "pooling",
+    "max_pool2d_backward": "pooling",
     "softmax_cross_entropy": "losses",
     "layer_norm": "normalization",
     "layer_norm_backward": "normalization",

@@ -14,6 +14,7 @@ from tinynn.nn.activation import (
     Tanh,
 )
 from tinynn.nn.containers import ModuleList, Sequential
+from tinynn.nn.convolution import Conv2d
 from tinynn.nn.dropout import Dropout
 from tinynn.nn.embedding import Embedding
 from tinynn.nn.linear import Linear
@@ -21,12 +22,14 @@ from tinynn.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from tinynn.nn.module import Module
 from tinynn.nn.normalization import LayerNorm, RMSNorm
 from tinynn.nn.parameter import Parameter
+from tinynn.nn.pooling import MaxPool2d
 from tinynn.nn.shape import Flatten, Identity
 
 __all__ = [
     "ELU",
     "GELU",
     "BCEWithLogitsLoss",
+    "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
@@ -37,6 +40,7 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool2d",
     "Module",
     "ModuleList",
     "NLLLoss",

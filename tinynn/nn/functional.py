@@ -17,6 +17,7 @@ from tinynn.ops.activation import (
     softmax,
     softplus,
 )
+from tinynn.ops.convolution import conv2d
 from tinynn.ops.dropout import dropout
 from tinynn.ops.elementwise import tanh
 from tinynn.ops.embedding import embedding
@@ -24,9 +25,11 @@ from tinynn.ops.joining import pad
 from tinynn.ops.linear import linear, linear_activation
 from tinynn.ops.loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from tinynn.ops.normalization import layer_norm, rms_norm
+from tinynn.ops.pooling import max_pool2d
 
 __all__ = [
     "binary_cross_entropy_with_logits",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "elu",
@@ -37,6 +40,7 @@ __all__ = [
     "linear",
     "linear_activation",
     "log_softmax",
+    "max_pool2d",
     "mse_loss",
     "nll_loss",
     "pad",
