@@ -20,9 +20,20 @@ def numbers(*shape, dtype=np.float32):
 
 # Arguments for every kernel, small and of any float dtype.
 X, WEIGHT, ROW = numbers(6, 4), numbers(3, 4), numbers(4)
+IMAGE, FILTERS = numbers(2, 2, 5, 4), numbers(3, 2, 3, 2)
+CONVOLUTION = {"stride": (2, 1), "padding": (1, 0, 1, 1), "dilation": (1, 2), "groups": 1}
+POOLING = {"window": (3, 2), "stride": (2, 2), "padding": (1, 0), "dilation": (1, 1)}
 CALLS = {
     "linear_activation": ((X, WEIGHT, ROW[:3]), {"activation": "gelu"}),
     "activation_backward": ((X, X[::-1]), {"activation": "elu", "parameter": 1.0}),
+    "conv2d": ((IMAGE, FILTERS, ROW[:3]), CONVOLUTION),
+    "conv2d_input_gradient": ((numbers(2, 3, 2, 4), FILTERS), CONVOLUTION | {"size": (5, 4)}),
+    "conv2d_weight_gradient": ((numbers(2, 3, 2, 4), IMAGE), CONVOLUTION | {"window": (3, 2)}),
+    "max_pool2d": ((IMAGE,), POOLING | {"size": (3, 2)}),
+    "max_pool2d_backward": (
+        (IMAGE[..., :2, :2], np.arange(16).reshape(2, 2, 2, 2)),
+        {"size": (4, 4)},
+    ),
     "softmax_cross_entropy": ((X, np.arange(6) % 4, np.abs(ROW)), {"label_smoothing": 0.1}),
     "layer_norm": ((X, ROW, ROW), {"eps": 1e-5}),
     "layer_norm_backward": ((X[::-1], X, ROW, X[:, 0], np.abs(X[:, 1])), {}),
@@ -89,7 +100,7 @@ def test_16_bit_floats_are_computed_in_float32(name, dtype):
         theirs = results(function, singles, attributes, places)
     size = 2.0 ** (-8 if dtype == "bfloat16" else -10)
     for actual, expected in zip(ours, theirs, strict=True):
-        assert actual.dtype in (small, np.float32)
+        assert actual.dtype in (small, expected.dtype)
         np.testing.assert_allclose(
             actual.astype(np.float32), expected, rtol=2 * size, atol=size * np.abs(expected).max()
         )
@@ -189,14 +200,14 @@ def test_a_kernel_that_cannot_be_compiled_is_replaced(monkeypatch):
 
 def test_warm_up_reports_only_what_it_compiles(monkeypatch):
     lines = []
-    everything = {"optimizer": "adamw", "dropout": True, "augment": True}
+    everything = {"optimizer": "adamw", "convolution": True, "dropout": True, "augment": True}
     monkeypatch.setattr("tinynn.backend.warm_up.kernel_cache", lambda: (None, True))
     warm_up(lines.append, **everything)
-    assert lines[0] == "compiling CPU kernels, once: linear_activation (1 of 6)"
-    assert lines[-1] == "compiling CPU kernels, once: affine_resample (6 of 6)"
+    assert lines[0] == "compiling CPU kernels, once: linear_activation (1 of 11)"
+    assert lines[-1] == "compiling CPU kernels, once: affine_resample (11 of 11)"
     monkeypatch.setattr("tinynn.backend.warm_up.kernel_cache", lambda: ("folder", False))
     warm_up(lines.append, **everything)
-    assert len(lines) == 6
+    assert len(lines) == 11
 
 
 def test_kernel_cache_is_the_users(monkeypatch, tmp_path):

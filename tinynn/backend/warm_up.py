@@ -17,6 +17,7 @@ def warm_up(
     *,
     activations: Iterable[str] = ("relu",),
     optimizer: str = "sgd",
+    convolution: bool = False,
     dropout: bool = False,
     augment: bool = False,
 ) -> None:
@@ -27,7 +28,7 @@ def warm_up(
             compiled kernels are found in the user's cache.
         activations: those after linear layers; "identity" is none.
         optimizer: "sgd" or "adamw".
-        dropout, augment: whether they are used.
+        convolution, dropout, augment: whether they are used; convolution with 2x2 pooling.
     """
     x, matrix = np.ones((2, 4), np.float32), np.ones((4, 4), np.float32)
     row, labels = np.ones(4, np.float32), np.zeros(2, np.int64)
@@ -45,6 +46,16 @@ def warm_up(
             ((row, row, None), {"lr": 0.0}),
             ((row, row, row.copy()), {"lr": 0.0, "momentum": 0.9}),
         ]
+    if convolution:
+        image = np.ones((1, 1, 4, 4), np.float32)
+        once = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+        calls["conv2d"] = [((image, image, np.ones(1, np.float32)), once)]
+        calls["conv2d_input_gradient"] = [((image, image), once | {"size": (7, 7)})]
+        calls["conv2d_weight_gradient"] = [((image, image), once | {"window": (1, 1)})]
+        halved = {"window": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
+        calls["max_pool2d"] = [((image,), halved | {"size": (2, 2)})]
+        places = np.zeros((1, 1, 1, 1), np.int32)
+        calls["max_pool2d_backward"] = [((image[..., :1, :1].copy(), places), {"size": (1, 1)})]
     if dropout:
         calls["dropout"] = [((x,), {"p": 0.5, "key": 0, "stream": 0, "step": 0})]
     if augment:

@@ -18,6 +18,7 @@ __all__ = ["EXAMPLES", "train_mnist"]
 EXAMPLES = """\b
 Examples:
   tinynn train mnist
+  tinynn train mnist --model cnn --epochs 5 --out runs/cnn
   tinynn train mnist --hidden none --epochs 5 --out runs/softmax
   tinynn train mnist --subset 1000 --batch-size 32 --lr find --out runs/small
   tinynn train mnist --optimizer adamw --lr 0.001 --augment --out runs/adamw
@@ -29,7 +30,7 @@ Examples:
 RECIPE_NAMES = (
     *("epochs", "batch_size", "lr", "hidden", "activation", "optimizer", "momentum", "scheduler"),
     *("dropout", "weight_decay", "label_smoothing", "clip_norm", "augment", "subset"),
-    *("early_stopping", "seed"),
+    *("early_stopping", "seed", "model"),
 )
 FIND = "find"
 # What a recipe holds until the range test has found a learning rate.
@@ -38,13 +39,16 @@ TO_BE_FOUND = 1.0
 
 def train_mnist(
     context: typer.Context,
+    model: Annotated[
+        str, typer.Option(help="mlp, or cnn: two convolutions, 99% and more.")
+    ] = "mlp",
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Images per step.")] = 64,
     lr: Annotated[
         str, typer.Option(metavar="RATE|find", help="Learning rate; find looks for one.")
     ] = "0.1",
     hidden: Annotated[
-        str, typer.Option(metavar="N,N,...|none", help="Units of the hidden layers.")
+        str, typer.Option(metavar="N,N,...|none", help="Units of the hidden layers of an mlp.")
     ] = "256,128",
     activation: Annotated[
         str, typer.Option(help="relu, leaky_relu, elu, gelu, silu, sigmoid, tanh or identity.")
@@ -95,7 +99,7 @@ def train_mnist(
         bool, typer.Option("--overwrite", help="Replace the run in --out.")
     ] = False,
 ) -> None:
-    """Train an MLP on MNIST, or on images in its form.
+    """Train an MLP or a CNN on MNIST, or on images in its form.
 
     It leaves in --out: model.safetensors, config.json, metrics.jsonl, checkpoints and pictures.
     """

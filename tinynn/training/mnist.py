@@ -25,8 +25,8 @@ from tinynn.data import (
     subset,
 )
 from tinynn.io.atomic import StrPath, remove_leftovers
-from tinynn.models import MLP
-from tinynn.nn import CrossEntropyLoss
+from tinynn.models import CNN, MLP
+from tinynn.nn import CrossEntropyLoss, Module
 from tinynn.ops.conversion import host
 from tinynn.optim import lr_range_test
 from tinynn.training.evaluation import device_of_model, predict_probabilities
@@ -123,6 +123,7 @@ def train_mnist(
         say,
         activations=[recipe.activation] if recipe.hidden else [],
         optimizer=recipe.optimizer,
+        convolution=recipe.model == "cnn",
         dropout=recipe.dropout > 0,
         augment=recipe.augment,
     )
@@ -156,7 +157,10 @@ def train_mnist(
     draw_curves(result.history, run.curves, kept if kept < len(result.history) else None)
     draw_confusion(judgement.confusion, run.confusion, test.classes)
     draw_mistakes(test.images, test.labels, judgement.probabilities, run.mistakes, test.classes)
-    draw_weights(host(next(model.parameters())), run.weights, (height, width))
+    weight = host(next(model.parameters()))
+    # A unit of a linear layer sees the whole image, a filter of a convolution a window of it.
+    seen = weight.shape[2:] or (height, width)
+    draw_weights(weight.reshape(len(weight), -1), run.weights, seen)
     return judgement
 
 
@@ -165,7 +169,7 @@ def load_images(data: StrPath | None, train: bool) -> Dataset:
     return MNIST(train=train) if data is None else IDXFolder(data, train=train)
 
 
-def judge(model: MLP, config: RunConfig, dataset: Dataset) -> Judgement:
+def judge(model: Module, config: RunConfig, dataset: Dataset) -> Judgement:
     """Runs a trained network over a dataset."""
     _check_size(config, dataset.images)
     probabilities, targets = predict_probabilities(model, _plain_loader(config, dataset))
@@ -176,7 +180,7 @@ def judge(model: MLP, config: RunConfig, dataset: Dataset) -> Judgement:
     return Judgement(probabilities, confusion, float(loss))
 
 
-def classify(model: MLP, config: RunConfig, images: NDArray[np.uint8]) -> NDArray[Any]:
+def classify(model: Module, config: RunConfig, images: NDArray[np.uint8]) -> NDArray[Any]:
     """The probabilities of each class for images, uint8 (images, height, width), in one batch."""
     _check_size(config, images)
     return predict_probabilities(
@@ -242,7 +246,7 @@ def _find_lr(config: RunConfig, train: Dataset, device: str, run: RunFolder) -> 
     return float(f"{found.suggestion:.2g}")
 
 
-def _describe(model: MLP, recipe: Recipe) -> str:
+def _describe(model: MLP | CNN, recipe: Recipe) -> str:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     activation = f"{recipe.activation}, " if recipe.hidden else ""
     threads = "1 thread" if get_num_threads() == 1 else f"{get_num_threads()} threads"

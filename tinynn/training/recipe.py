@@ -10,14 +10,22 @@ from typing import Any, NamedTuple
 from tinynn import optim
 from tinynn.data import DataLoader, Dataset, RandomAffine
 from tinynn.data.normalization import MNIST_MEAN, MNIST_STD
-from tinynn.models import MLP
+from tinynn.models import CNN, MLP
 from tinynn.models.mlp import ACTIVATIONS
-from tinynn.nn import CrossEntropyLoss
+from tinynn.nn import CrossEntropyLoss, Module
 from tinynn.optim import lr_scheduler
 from tinynn.training.metrics import accuracy
 from tinynn.training.trainer import Trainer
 
-__all__ = ["OPTIMIZERS", "SCHEDULERS", "Recipe", "RecipeError"]
+__all__ = ["MODELS", "OPTIMIZERS", "SCHEDULERS", "Recipe", "RecipeError"]
+
+# The network for grey images of (rows, columns), by the recipe's name of it.
+MODELS: dict[str, Callable[[Any, tuple[int, int], int], MLP | CNN]] = {
+    "mlp": lambda recipe, image, classes: recipe.make_model(math.prod(image), classes),
+    "cnn": lambda recipe, image, classes: CNN(image, classes=classes, dropout=recipe.dropout),
+}
+# The choices that an MLP alone leaves open.
+OF_MLP = ("hidden", "activation")
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
     "sgd": lambda parameters, recipe: optim.SGD(
@@ -104,6 +112,7 @@ CHECKS = {
     "subset": optional(whole(1)),
     "early_stopping": optional(whole(1)),
     "seed": whole(0, most=2**64 - 1),
+    "model": one_of(MODELS),
 }
 
 
@@ -132,6 +141,8 @@ class Recipe:
         early_stopping: stop after so many epochs without a better validation accuracy, and keep the
             best epoch's network; None trains to the end and keeps the last.
         seed: of everything random.
+        model: "mlp", or "cnn" for the network of tinynn.models.CNN, which has its own hidden layers
+            and activations.
 
     Raises RecipeError for a value out of its range.
 
@@ -157,6 +168,7 @@ class Recipe:
     subset: int | None = None
     early_stopping: int | None = None
     seed: int = 0
+    model: str = "mlp"
 
     def __post_init__(self) -> None:
         for name, check in CHECKS.items():
@@ -165,6 +177,11 @@ class Recipe:
                 raise RecipeError(name, value, check.expected)
         if self.optimizer == "adamw" and self.momentum:
             raise RecipeError("momentum", self.momentum, "0 with the optimizer adamw")
+        for name in OF_MLP:
+            if self.model != "mlp" and getattr(self, name) != getattr(Recipe, name):
+                raise RecipeError(
+                    name, getattr(self, name), f"the default: the model {self.model} has its own"
+                )
 
     @classmethod
     def from_dict(cls, values: Any) -> Recipe:
@@ -182,10 +199,10 @@ class Recipe:
         return asdict(self) | {"hidden": list(self.hidden)}
 
     def make_model(self, inputs: int, classes: int) -> MLP:
-        """A new network; its initial values come from the seed in use."""
+        """A new MLP; its initial values come from the seed in use. MODELS has the others."""
         return MLP((inputs, *self.hidden, classes), self.activation, self.dropout)
 
-    def make_optimizer(self, model: MLP) -> optim.Optimizer:
+    def make_optimizer(self, model: Module) -> optim.Optimizer:
         return OPTIMIZERS[self.optimizer](model.parameters(), self)
 
     def make_scheduler(self, optimizer: optim.Optimizer, steps_per_epoch: int) -> Any:
@@ -205,7 +222,7 @@ class Recipe:
             std=std,
         )
 
-    def make_trainer(self, model: MLP, steps_per_epoch: int, **options: Any) -> Trainer:
+    def make_trainer(self, model: Module, steps_per_epoch: int, **options: Any) -> Trainer:
         """A Trainer by this recipe; options are Trainer's, and come before the recipe's."""
         optimizer = self.make_optimizer(model)
         choices = {

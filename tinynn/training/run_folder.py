@@ -12,9 +12,10 @@ from typing import Any
 from tinynn.data.normalization import MNIST_MEAN, MNIST_STD
 from tinynn.io.atomic import StrPath, atomic_write, remove_leftovers
 from tinynn.io.safetensors import load_safetensors, save_safetensors
-from tinynn.models import MLP
+from tinynn.models import CNN, MLP
+from tinynn.nn import Module
 from tinynn.ops.conversion import host
-from tinynn.training.recipe import Recipe
+from tinynn.training.recipe import MODELS, Recipe
 
 __all__ = ["RunConfig", "RunFolder"]
 
@@ -40,8 +41,10 @@ class RunConfig:
     mean: float = MNIST_MEAN
     std: float = MNIST_STD
 
-    def make_model(self) -> MLP:
-        return self.recipe.make_model(self.height * self.width, len(self.classes))
+    def make_model(self) -> MLP | CNN:
+        """A new network; its initial values come from the seed in use."""
+        make = MODELS[self.recipe.model]
+        return make(self.recipe, (self.height, self.width), len(self.classes))
 
 
 class RunFolder:
@@ -81,12 +84,13 @@ class RunFolder:
     def save_config(self, config: RunConfig) -> None:
         import tinynn
 
+        model = config.make_model()
         document = {
             "format": FORMAT,
             "tinynn": tinynn.__version__,
             "model": {
-                "name": "MLP",
-                "sizes": [config.height * config.width, *config.recipe.hidden, len(config.classes)],
+                "name": type(model).__name__,
+                "sizes": model.sizes,
                 "activation": config.recipe.activation,
                 "dropout": config.recipe.dropout,
             },
@@ -120,11 +124,11 @@ class RunFolder:
             raise ValueError(f"{self.config} is damaged: {reason}") from None
         return config
 
-    def save_model(self, model: MLP) -> None:
+    def save_model(self, model: Module) -> None:
         arrays = {name: host(tensor) for name, tensor in model.state_dict().items()}
         save_safetensors(self.model, arrays)
 
-    def load_model(self) -> tuple[MLP, RunConfig]:
+    def load_model(self) -> tuple[MLP | CNN, RunConfig]:
         """The trained network and its config.
 
         Raises FileNotFoundError where the run is not finished, ValueError for a damaged file.
