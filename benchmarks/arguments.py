@@ -144,6 +144,11 @@ ARGUMENTS: dict[str, Callable[[Arrays], Call]] = {
             make.floats(make.columns),
         ),
     ),
+    # Images of one channel.
+    "conv2d": lambda make: call(
+        make.floats(1, 1, make.rows, make.columns), make.floats(1, 1, 3, 3), padding=1
+    ),
+    "max_pool2d": lambda make: call(make.floats(1, 1, make.rows, make.columns), 2),
     # Layers and losses.
     "dropout": lambda make: call(make.vector()),
     "layer_norm": lambda make: call(
