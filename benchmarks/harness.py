@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinynn.backend.machine import ABSENT, machine, versions
+from tinynn.backend.machine import installed, machine, versions
 from tinynn.backend.timing import calls_in, seconds_per_call
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,12 +50,11 @@ def arguments(documentation: str) -> argparse.ArgumentParser:
 def header(title: str) -> str:
     """The lines that open a report: what is measured, on which machine, with which versions."""
     its = machine()
-    installed = [f"{name} {number}" for name, number in versions().items() if number != ABSENT]
     return "\n".join(
         [
             title,
             f"{its['processor']}, {its['cores']} cores usable, load {its['load']}",
-            ", ".join(installed),
+            ", ".join(installed()),
         ]
     )
 

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ABSENT", "machine", "processor", "usable_cores", "version", "versions"]
+__all__ = ["ABSENT", "installed", "machine", "processor", "usable_cores", "version", "versions"]
 
 ABSENT = "absent"
 PACKAGES = ("numpy", "numba", "cupy-cuda12x", "cupy-cuda13x", "torch")
@@ -32,6 +32,11 @@ def versions() -> dict[str, str]:
     """The versions of Python, tinynn and the packages that figures depend on."""
     packages = {name: version(name) for name in ("tinynn", *PACKAGES)}
     return {"python": platform.python_version()} | packages
+
+
+def installed() -> list[str]:
+    """The same as text, "numpy 2.4.6", without what is absent."""
+    return [f"{name} {number}" for name, number in versions().items() if number != ABSENT]
 
 
 def version(package: str) -> str:

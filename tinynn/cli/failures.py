@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import typer
 
-__all__ = ["FAILED", "Failure", "UsageError", "as_written", "explain", "report"]
+__all__ = ["FAILED", "Failure", "UsageError", "as_written", "did_you_mean", "explain", "report"]
 
 FAILED, USAGE = 1, 2
 # A shell adds this to the number of the signal that ended a command.
@@ -83,14 +84,19 @@ def _of_parsing(error: Any) -> Failure:
 
 
 def _of_recipe(error: Any) -> Failure:
-    from difflib import get_close_matches
-
     option = f"--{error.name.replace('_', '-')}"
     choices = error.expected.removeprefix("one of ").split(", ")
-    near = get_close_matches(str(error.value), choices, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(str(error.value), choices)
     value = as_written(error.value)
     return Failure(f"{option} is {value}, expected {error.expected}{hint}", USAGE)
+
+
+def did_you_mean(value: str, choices: Sequence[str]) -> str:
+    """The end of a line about a value that is none of the choices; empty where none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(value, choices, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _of_training_interrupted(error: Any) -> Failure:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tinynn.cli.failures import UsageError
+from tinynn.cli.failures import UsageError, did_you_mean
 from tinynn.cli.options import DataOption, DeviceOption, SeedOption, prepare
 
 __all__ = ["EXAMPLES", "study"]
@@ -57,8 +57,10 @@ def study(
     if name is None:
         list_studies()
         return
-    if name not in study_names():
-        raise UsageError(unknown(name))
+    names = study_names()
+    if name not in names:
+        hint = did_you_mean(name, names)
+        raise UsageError(f"NAME is {name}, expected one of {', '.join(names)}{hint}")
     prepare(device, seed, threads=1)
     if processes is not None and processes < 1:
         raise UsageError(f"--processes is {processes}, expected at least 1")
@@ -84,13 +86,3 @@ def list_studies() -> None:
     for name in names:
         print(f"{name:<{max(map(len, names))}}  {load_study(name).summary}")
     print("\nrun one with: tinynn study NAME")
-
-
-def unknown(name: str) -> str:
-    from difflib import get_close_matches
-
-    from tinynn.studies import study_names
-
-    near = get_close_matches(name, study_names(), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"NAME is {name}, expected one of {', '.join(study_names())}{hint}"

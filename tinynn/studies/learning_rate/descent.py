@@ -14,10 +14,8 @@ import numpy as np
 
 from tinynn import optim
 from tinynn.autograd import Tensor, grad
-from tinynn.backend.devices import Device
-from tinynn.data import normalize
 from tinynn.nn.functional import cross_entropy
-from tinynn.studies.shared.training import load_digits, new_network
+from tinynn.studies.shared.training import inputs_of, load_digits, new_network
 from tinynn.studies.shared.workers import Place
 from tinynn.training.curvature import Eigenpair, Vector, largest_eigenvalue
 from tinynn.training.recipe import Recipe
@@ -116,14 +114,13 @@ class _Network:
 
     def __init__(self, place: Place, task: Descent) -> None:
         dataset = load_digits(place, task.seed, task.images).train
-        device = Device(place.device)
         recipe = Recipe(seed=task.seed, activation=task.activation)
         self.seed, self.size = task.seed, len(dataset)
         self.model = new_network(recipe, dataset, place)
         self.parameters = list(self.model.parameters())
         self.optimizer = optim.SGD(self.parameters, lr=task.rate)
-        self.images = Tensor(normalize(dataset.images).reshape(self.size, -1)).to(device=device)
-        self.labels = Tensor(dataset.labels).to(device=device)
+        self.images = inputs_of(dataset.images, place)
+        self.labels = Tensor(dataset.labels).to(device=place.device)
 
     def loss(self) -> Tensor:
         return cross_entropy(self.model(self.images), self.labels)

@@ -7,7 +7,15 @@ from typing import Any
 
 from tinynn.studies.learning_rate.runs import swing
 from tinynn.studies.learning_rate.view import Run, View, final, has_settled, peak
-from tinynn.studies.shared.report import difference, enumeration, mean, percent, spread, table
+from tinynn.studies.shared.report import (
+    capital,
+    difference,
+    enumeration,
+    mean,
+    percent,
+    spread,
+    table,
+)
 from tinynn.studies.shared.study import Results
 
 __all__ = ["answer", "ran", "seen", "why"]
@@ -182,20 +190,18 @@ def the_curvature(view: View) -> str:
         (lost, "it went beyond, and the loss was lost"),
     ]
     text = "; ".join(
-        f"at {plural('rate', which)} {rates_of(which)} {what}" for which, what in sentences if which
+        f"at {'rate' if len(which) == 1 else 'rates'} {rates_of(which)} {what}"
+        for which, what in sentences
+        if which
     )
     return (
         "### Steps against curvature\n\n![Curvature along gradient descent](curvature.png)\n\n"
-        f"{text[:1].upper()}{text[1:]}.\n\n{table(columns, rows)}"
+        f"{capital(text)}.\n\n{table(columns, rows)}"
     )
 
 
 def rates_of(descents: list[Any]) -> str:
     return enumeration([f"{descent['rate']:g}" for descent in descents])
-
-
-def plural(noun: str, items: list[Any]) -> str:
-    return noun if len(items) == 1 else f"{noun}s"
 
 
 def the_rates(view: View) -> str:

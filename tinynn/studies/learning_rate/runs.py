@@ -12,7 +12,7 @@ import numpy as np
 from tinynn.autograd import no_grad
 from tinynn.data import Dataset
 from tinynn.models import MLP
-from tinynn.nn import Linear, ReLU, init
+from tinynn.nn import Linear, Module, ReLU, init
 from tinynn.ops.conversion import host
 from tinynn.optim import Optimizer, lr_scheduler
 from tinynn.studies.shared.training import load_digits, new_network, plain, train
@@ -113,20 +113,15 @@ def dead_units(model: MLP, dataset: Dataset) -> float | None:
 
     None for a network that has no ReLU.
     """
-    alive: list[Any] = []
+    alive: dict[Module, Any] = {}
     with no_grad():
         for images, _ in plain(dataset):
-            values, place = images.to(device=next(model.parameters()).device), 0
+            values = images.to(device=next(model.parameters()).device)
             for layer in model.layers:
                 values = layer(values)
                 if isinstance(layer, ReLU):
-                    active = (host(values) > 0).any(axis=0)
-                    if place == len(alive):
-                        alive.append(active)
-                    else:
-                        alive[place] |= active
-                    place += 1
-    return float(1 - np.concatenate(alive).mean()) if alive else None
+                    alive[layer] = alive.get(layer, False) | (host(values) > 0).any(axis=0)
+    return float(1 - np.concatenate(list(alive.values())).mean()) if alive else None
 
 
 def stretch_means(values: list[float]) -> list[float]:

@@ -16,7 +16,7 @@ from tinynn.studies.learning_rate.figures import draw
 from tinynn.studies.learning_rate.findings import answer, ran, seen, why
 from tinynn.studies.learning_rate.runs import SCHEDULES, Run, train_run
 from tinynn.studies.shared.study import Study
-from tinynn.studies.shared.training import load_digits, new_network
+from tinynn.studies.shared.training import load_digits, new_network, training_step
 from tinynn.studies.shared.workers import Workers
 from tinynn.training.recipe import Recipe
 
@@ -192,7 +192,7 @@ def range_test(settings: Settings, seed: int, workers: Workers) -> dict[str, Any
     found = lr_range_test(
         model,
         CrossEntropyLoss(),
-        on_device(islice(choice.make_loader(dataset), settings.range_steps), workers.device),
+        on_device(islice(choice.make_loader(dataset), settings.range_steps), workers.place.device),
         choice.make_optimizer(model),
         steps=settings.range_steps,
     )
@@ -204,15 +204,9 @@ def step_seconds(settings: Settings, seed: int, workers: Workers) -> float:
     choice = recipe(settings, seed)
     dataset = load_digits(workers.place, seed, settings.limit).train
     model = new_network(choice, dataset, workers.place)
-    optimizer, loss = choice.make_optimizer(model), CrossEntropyLoss()
-    ((images, labels),) = on_device(islice(choice.make_loader(dataset), 1), workers.device)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        loss(model(images), labels).backward()
-        optimizer.step()
-
-    return compare({"step": step}).median("step")
+    loader = choice.make_loader(dataset)
+    ((images, labels),) = on_device(islice(loader, 1), workers.place.device)
+    return compare({"step": training_step(model, images, labels)}).median("step")
 
 
 def on_device(batches: Any, device: str) -> Sequence[tuple[Tensor, Tensor]]:

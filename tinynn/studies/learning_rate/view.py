@@ -11,7 +11,7 @@ from tinynn.studies.shared.study import Results
 __all__ = ["View"]
 
 Run = dict[str, Any]
-"""What rate_runs.train_run gave."""
+"""What runs.train_run gave, with its group and label."""
 
 
 class View:

@@ -11,14 +11,20 @@ import numpy as np
 from tinynn.autograd import Tensor, no_grad
 from tinynn.backend.threads import get_num_threads
 from tinynn.backend.timing import compare
-from tinynn.data import Dataset, normalize
+from tinynn.data import Dataset
 from tinynn.models import MLP
 from tinynn.nn import CrossEntropyLoss, Identity, Linear, Sequential
 from tinynn.ops.conversion import host
-from tinynn.optim import SGD
 from tinynn.studies.nonlinearity.linearity import compare_with_collapse, departure, pieces
 from tinynn.studies.nonlinearity.networks import NETWORKS, Settings, recipe
-from tinynn.studies.shared.training import load_digits, new_network, plain, train
+from tinynn.studies.shared.training import (
+    inputs_of,
+    load_digits,
+    new_network,
+    plain,
+    train,
+    training_step,
+)
 from tinynn.studies.shared.workers import Place, Workers
 from tinynn.training.evaluation import evaluate
 from tinynn.training.metrics import accuracy
@@ -30,8 +36,6 @@ __all__ = ["best_rate", "run_all", "search_rates", "time_networks"]
 FIRST_IMAGES = 1000
 # Short rounds: what disturbs one network then disturbs the next ones as well, or few rounds.
 ROUND_SECONDS = 0.005
-# Steps so short that a network stays as it is at the beginning.
-TIMED_RATE = 1e-9
 
 
 class Run(NamedTuple):
@@ -126,11 +130,6 @@ def run_one(place: Place, task: Run) -> dict[str, Any] | None:
     }
 
 
-def inputs_of(images: Any, place: Place) -> Tensor:
-    """Images, uint8 (samples, height, width), as a network takes them: (samples, inputs)."""
-    return Tensor(normalize(images).reshape(len(images), -1)).to(device=place.device)
-
-
 def first_gradients(model: MLP, dataset: Dataset, place: Place) -> list[float]:
     """The norm of the gradient of each layer's weight, at the values the network has."""
     images, labels = dataset[:FIRST_IMAGES]
@@ -177,18 +176,6 @@ def bare_layers(settings: Settings, name: str, dataset: Dataset, place: Place) -
     """A network as one would write it by hand: without an activation, Linear after Linear."""
     network = new_network(recipe(settings, name), dataset, place)
     return Sequential(*(layer for layer in network.layers if not isinstance(layer, Identity)))
-
-
-def training_step(model: Sequential, inputs: Tensor, target: Tensor) -> Callable[[], None]:
-    """Forward, backward and the optimizer's step, on one batch."""
-    optimizer, loss = SGD(model.parameters(), TIMED_RATE), CrossEntropyLoss()
-
-    def step() -> None:
-        loss(model(inputs), target).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return step
 
 
 def forward_pass(model: Sequential, inputs: Tensor, target: Tensor) -> Callable[[], None]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tinynn.studies.overfitting.plan import ALL, MAIN
 from tinynn.studies.overfitting.remedies import of_the_remedies, what_helps
 from tinynn.studies.overfitting.view import View
-from tinynn.studies.overfitting.words import accuracy, capital, loss, points, wrong_labels
-from tinynn.studies.shared.report import counted, difference, enumeration, percent, table
+from tinynn.studies.overfitting.words import accuracy, loss, points, wrong_labels
+from tinynn.studies.shared.report import capital, counted, difference, enumeration, percent, table
 from tinynn.studies.shared.study import Results
 
 __all__ = ["answer", "ran", "seen"]

@@ -9,7 +9,6 @@ from tinynn.studies.shared.report import percent, spread
 __all__ = [
     "accuracy",
     "accuracy_after",
-    "capital",
     "listing",
     "loss",
     "points",
@@ -37,10 +36,6 @@ def loss(view: View, case: str, width: int) -> str:
 def points(share: float) -> str:
     """A difference of shares; its sign only where it is negative."""
     return f"{100 * share:.1f} points"
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def listing(names: list[str]) -> str:

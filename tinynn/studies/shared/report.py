@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 __all__ = [
     "Difference",
+    "capital",
     "counted",
     "difference",
     "enumeration",
@@ -46,6 +47,14 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
     if len(values) < 2:
         return percent(values[0], digits)
     return f"{100 * mean(values):.{digits}f} ± {100 * statistics.stdev(values):.{digits}f}%"
+
+
+def capital(text: str) -> str:
+    """
+    >>> capital("at SGD's rate")
+    "At SGD's rate"
+    """
+    return text[:1].upper() + text[1:]
 
 
 def counted(number: int, thing: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tinynn.backend.machine import machine, versions
+from tinynn.backend.machine import ABSENT, machine, versions
 from tinynn.io.atomic import StrPath, atomic_write, remove_leftovers
 from tinynn.studies.shared.report import wrapped
 from tinynn.studies.shared.training import compile_kernels
@@ -112,8 +112,7 @@ def run_study(
         "conditions": {
             "quick": quick,
             "seed": seed,
-            "data": workers.data,
-            "device": workers.device,
+            **workers.place._asdict(),
             "processes": workers.processes,
             "seconds": time.perf_counter() - began,
             "machine": machine(),
@@ -161,7 +160,7 @@ def _describe(results: Results) -> str:
     conditions = results.conditions
     computer = conditions["machine"]
     installed = {
-        name: number for name, number in conditions["versions"].items() if number != "absent"
+        name: number for name, number in conditions["versions"].items() if number != ABSENT
     }
     kind = "quick (too short to conclude from)" if conditions["quick"] else "full"
     facts = {

@@ -9,19 +9,32 @@ from typing import Any, NamedTuple
 from tinynn.autograd import Tensor
 from tinynn.backend.random import manual_seed
 from tinynn.backend.warm_up import warm_up
-from tinynn.data import DataLoader, Dataset
+from tinynn.data import DataLoader, Dataset, normalize, subset
 from tinynn.models import MLP
 from tinynn.models.mlp import ACTIVATIONS
-from tinynn.optim import Optimizer
+from tinynn.nn import CrossEntropyLoss, Module
+from tinynn.optim import SGD, Optimizer
 from tinynn.studies.shared.workers import Place
 from tinynn.training.health import TrainingDiverged
 from tinynn.training.mnist import load_parts
 from tinynn.training.progress import SilentProgress
 from tinynn.training.recipe import Recipe
 
-__all__ = ["Parts", "Training", "compile_kernels", "load_digits", "new_network", "plain", "train"]
+__all__ = [
+    "Parts",
+    "Training",
+    "compile_kernels",
+    "inputs_of",
+    "load_digits",
+    "new_network",
+    "plain",
+    "train",
+    "training_step",
+]
 
 JUDGED_AT_ONCE = 1000
+# Steps so short that a network stays as it is at the beginning.
+TIMED_RATE = 1e-9
 
 
 class Parts(NamedTuple):
@@ -56,7 +69,7 @@ def load_digits(place: Place, seed: int, limit: int | None = None) -> Parts:
     parts = _load(place.data, seed)
     if limit is None or limit >= len(parts.train):
         return parts
-    return parts._replace(train=load_parts(Recipe(seed=seed, subset=limit), place.data)[0])
+    return parts._replace(train=subset(parts.train, limit, seed))
 
 
 @lru_cache(maxsize=1)
@@ -80,6 +93,23 @@ def new_network(recipe: Recipe, dataset: Dataset, place: Place) -> MLP:
 def plain(dataset: Dataset) -> DataLoader:
     """Large batches in order, to judge with."""
     return DataLoader(dataset, JUDGED_AT_ONCE)
+
+
+def inputs_of(images: Any, place: Place) -> Tensor:
+    """Images, uint8 (samples, height, width), as a network takes them: (samples, inputs)."""
+    return Tensor(normalize(images).reshape(len(images), -1)).to(device=place.device)
+
+
+def training_step(model: Module, inputs: Tensor, target: Tensor) -> Callable[[], None]:
+    """Forward, backward and the optimizer's step on one batch, to be timed."""
+    optimizer, loss = SGD(model.parameters(), TIMED_RATE), CrossEntropyLoss()
+
+    def step() -> None:
+        loss(model(inputs), target).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
 
 
 def train(

@@ -61,7 +61,6 @@ class Workers:
             raise ValueError(f"Workers: processes is {processes}, expected at least 1")
         self.processes = processes
         self.place = Place(data, device)
-        self.data, self.device = data, device
         self.say, self.is_live = say, is_live
 
     def map(
