@@ -30,6 +30,12 @@ def rows(array: Array) -> Array:
     return array.reshape(prod(array.shape[:-1]), array.shape[-1])
 
 
-def number(value: Any) -> float:
-    """The number in a one-element array, or the number itself."""
-    return float(value.item() if hasattr(value, "item") else value)
+def cell(value: Any, dtype: Any = np.float64) -> Array:
+    """A number as an array [1], which compiled code reads anew in each call; such an array itself.
+
+    A number that changes from step to step, such as the learning rate, can so be part of a call
+    that stays the same.
+    """
+    if hasattr(value, "dtype"):
+        return value.astype(dtype, copy=False).reshape(1)
+    return np.full(1, value, dtype)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -21,7 +22,7 @@ from numba import njit
 from tinynn.kernels.cpu.compile_cache import cache_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # Multiplication and addition may be contracted to one rounding. Nothing else is relaxed: NaN and
 # infinity keep their meaning, and sums are reordered only where a kernel asks for it.
@@ -31,6 +32,9 @@ REORDER = {"contract", "reassoc"}
 
 if numba.config.DISABLE_JIT:  # what the kernels are made of cannot run as Python
     raise ImportError("NUMBA_DISABLE_JIT is set")
+
+# Who is handed the calls of compiled functions, while a step is being recorded.
+observer: Callable[..., Any] | None = None
 
 _turn = threading.Lock()
 _threads = 1
@@ -55,17 +59,54 @@ class Twins:
 
     The function is called as `twins(work, *arguments)`; `work` is what `grain` is counted in
     (usually elements). A launch costs some 20 us, and `grain` is 50 to 100 us of work.
+
+    Attributes:
+        writes: the positions of the arguments that it writes.
+        refuse: or None; called as refuse(place, *arguments) where the function returns the place
+            of a bad value, to raise what is to be said of it. Else the function returns -1.
     """
 
-    __slots__ = ("_parallel", "function", "grain", "serial")
+    __slots__ = ("_parallel", "function", "grain", "refuse", "serial", "writes")
 
-    def __init__(self, function: Callable[..., Any], grain: int) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        grain: int,
+        writes: Sequence[str] = (),
+        refuse: Callable[..., None] | None = None,
+    ) -> None:
         self.function = function
         self.grain = grain
+        parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
+        self.writes = tuple(parameters.index(name) for name in writes)
+        self.refuse = refuse
         self.serial = jit(function)
         self._parallel: Any = None
 
     def __call__(self, work: int, *arguments: Any) -> Any:
+        if observer is not None:
+            return observer(self, work, arguments)
+        return self.run(work, *arguments)
+
+    def run(self, work: int, *arguments: Any) -> None:
+        """The call itself, unseen by an observer."""
+        place = self._run(work, *arguments)
+        if self.refuse is not None and place >= 0:
+            self.refuse(place, *arguments)
+
+    def bind(self, work: int, *arguments: Any) -> Callable[[], Any]:
+        """The call with these very arguments, to be made again and again: a serial one goes
+        straight to the compiled code, without a look at the arguments' types."""
+        if work >= self.grain and _threads > 1:
+            return partial(self.run, work, *arguments)
+        types = tuple(map(numba.typeof, arguments))
+        self.serial.compile(types)
+        compiled = self.serial.overloads[types].entry_point
+        if self.refuse is None:
+            return partial(compiled, *arguments)
+        return partial(_call_and_check, compiled, self.refuse, *arguments)
+
+    def _run(self, work: int, *arguments: Any) -> Any:
         if work < self.grain or _threads == 1 or not _turn.acquire(blocking=False):
             return self.serial(*arguments)
         try:
@@ -78,9 +119,19 @@ class Twins:
             _turn.release()
 
 
-def twins(grain: int) -> Callable[[Callable[..., Any]], Twins]:
-    """Decorates a kernel's inner function; see Twins."""
-    return lambda function: Twins(function, grain)
+def _call_and_check(
+    compiled: Callable[..., int], refuse: Callable[..., None], *arguments: Any
+) -> None:
+    place = compiled(*arguments)
+    if place >= 0:
+        refuse(place, *arguments)
+
+
+def twins(
+    grain: int, *writes: str, refuse: Callable[..., None] | None = None
+) -> Callable[[Callable[..., Any]], Twins]:
+    """Decorates a kernel's inner function, naming the arguments that it writes; see Twins."""
+    return lambda function: Twins(function, grain, writes, refuse)
 
 
 def set_num_threads(number: int) -> None:

@@ -93,9 +93,9 @@ def conv2d(
     images, each = _parts(x, groups), outputs // groups
     windows = _windows(images.shape[1:], tuple(window), stride, padding, dilation)
     if out is None:
-        out = np.empty((x.shape[0], outputs, *windows.shape), x.dtype)
+        out = np.empty((x.shape[0], outputs, *windows.shape), x.dtype, like=x)
     if bias is None:
-        bias = np.zeros(outputs, x.dtype)
+        bias = np.zeros(outputs, x.dtype, like=x)
     _convolve(
         out.size * windows.places.size,
         images,
@@ -127,7 +127,8 @@ def conv2d_weight_gradient(
     windows = _windows(images.shape[1:], window, stride, padding, dilation)
     depth = windows.places.size
     blocks, lanes = max(-(-len(images) // _BLOCK), 1), lanes_of(g.itemsize)
-    sums = np.zeros((blocks, groups, windows.tiled_places.size, -(-each // lanes) * lanes), g.dtype)
+    shape = (blocks, groups, windows.tiled_places.size, -(-each // lanes) * lanes)
+    sums = np.zeros(shape, g.dtype, like=g)
     _correlate(
         g.size * depth,
         g.reshape(len(images), each, windows.corners.size),
@@ -138,7 +139,7 @@ def conv2d_weight_gradient(
         sums,
     )
     if out is None:
-        out = np.empty((g.shape[1], images.shape[1], *window), g.dtype)
+        out = np.empty((g.shape[1], images.shape[1], *window), g.dtype, like=g)
     total = sums[0] if blocks == 1 else sums.sum(axis=0)
     out.reshape(groups, each, depth)[...] = total[:, :depth, :each].swapaxes(1, 2)
     return out
@@ -165,7 +166,7 @@ def conv2d_input_gradient(
     windows = _windows((1, *size), tuple(window), stride, padding, dilation)
     filters = weight.reshape(groups * each, depth, -1, row).transpose(0, 2, 3, 1)
     if out is None:
-        out = np.empty((g.shape[0], depth * groups, *size), g.dtype)
+        out = np.empty((g.shape[0], depth * groups, *size), g.dtype, like=g)
     _scatter(
         g.size * weight[0].size,
         g.reshape(len(g) * groups, each, count),
@@ -190,14 +191,16 @@ def _parts(images: Array, groups: int) -> Array:
 def _whole_vectors(matrices: Array) -> Array:
     """The matrices, with zeros behind each row up to whole vectors."""
     lanes, columns = lanes_of(matrices.itemsize), matrices.shape[-1]
-    if columns % lanes == 0:
-        return np.ascontiguousarray(matrices)
-    result = np.zeros((*matrices.shape[:-1], -(-columns // lanes) * lanes), matrices.dtype)
+    if columns % lanes == 0 and matrices.flags.c_contiguous:
+        return matrices
+    shape = (*matrices.shape[:-1], -(-columns // lanes) * lanes)
+    make = np.zeros if columns % lanes else np.empty
+    result = make(shape, matrices.dtype, like=matrices)
     result[..., :columns] = matrices
     return result
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "out")
 def _convolve(x, padding, corners, places, filters, bias, out):
     """Of x [images, C, H, W], filters [groups, K, O], bias [groups, O]: out [images, O, Q]."""
     groups, depth, width = filters.shape
@@ -221,7 +224,7 @@ def _convolve(x, padding, corners, places, filters, bias, out):
                         copy(tile, i * ROWS, out, place, count - q)
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "sums")
 def _correlate(g, x, padding, corners, places, sums):
     """Of g [images, O, Q] and x [images, C, H, W], added to sums [blocks, groups, K, O]."""
     groups, depth, width = sums.shape[1:]
@@ -260,7 +263,7 @@ def _transpose_strip(g, first, last, columns):
                 columns[q - first, r] = g[r, q]
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "out")
 def _scatter(g, filters, windows, outputs, corners, stretches, bordered, padding, out):
     """Of g [images, O, Q] and filters [groups, O, stretches, length]: out [images, C, H, W].
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from tinynn.kernels.cpu.arrays import Array, number, uniform
+from tinynn.kernels.cpu.arrays import Array, cell, uniform
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.elementary import like
 
@@ -44,11 +44,16 @@ def dropout(
         1.0 / (1.0 - p) if p < 1.0 else 0.0,
         u32(key & 0xFFFFFFFF),
         u32(key >> 32),
-        u32(stream & 0xFFFFFFFF),
-        u32(int(number(step)) & 0xFFFFFFFF),
-        int(number(offset)),
+        _word(stream),
+        _word(step),
+        _word(offset),
     )
     return out
+
+
+def _word(value: Any) -> Array:
+    """The low 32 bits of an integer, or an array of one, for compiled code to read."""
+    return cell(value if hasattr(value, "dtype") else value & 0xFFFFFFFF, np.int64)
 
 
 @register_jitable(forceinline=True)
@@ -61,12 +66,13 @@ def _philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@twins(1 << 17)
+@twins(1 << 17, "out")
 def _dropout(x, out, threshold, scale, key0, key1, stream, step, offset):
     count, width = x.shape
     scale, zero = like(x, scale), like(x, 0)
+    stream, step, first = u32(stream[0]), u32(step[0]), offset[0]
     for i in prange(count):
-        sample = u32(offset + i)
+        sample = u32(first + i)
         for block in range(width // 4):
             w0, w1, w2, w3 = _philox(u32(block), sample, step, stream, key0, key1)
             j = 4 * block

@@ -32,11 +32,11 @@ def linear_activation(
         return NotImplemented
     shape = (*x.shape[:-1], weight.shape[0])
     if out is None:
-        out = np.empty(shape, x.dtype)
+        out = np.empty(shape, x.dtype, like=x)
     product = rows(out)
     np.dot(rows(x), weight.T, out=product)
     if activation in SAVES_INPUT:
-        pre = np.empty(shape, x.dtype)
+        pre = np.empty(shape, x.dtype, like=x)
         _finish_saving(activation)(out.size, product, bias, rows(pre), parameter)
         return out, pre
     if bias is not None or activation is not None:
@@ -55,19 +55,20 @@ def activation_backward(
     """Gradients before the activation and, summed over rows, of the bias; see the reference."""
     if not uniform(g, saved, out):
         return NotImplemented
-    gradient = np.empty(g.shape, g.dtype) if out is None else out
+    gradient = np.empty(g.shape, g.dtype, like=g) if out is None else out
     matrix = rows(g)
-    blocks = -(-matrix.shape[0] // _BLOCK)
-    sums = np.empty((max(blocks, 1), matrix.shape[1]), g.dtype)
-    _backward(activation)(g.size, matrix, rows(saved), rows(gradient), sums, parameter)
-    return gradient, sums[0]
+    blocks = max(-(-matrix.shape[0] // _BLOCK), 1)
+    sums = np.empty((blocks - 1, matrix.shape[1]), g.dtype, like=g)
+    total = np.empty(matrix.shape[1], g.dtype, like=g)
+    _backward(activation)(g.size, matrix, rows(saved), rows(gradient), sums, total, parameter)
+    return gradient, total
 
 
 @cache
 def _finish(activation: str | None) -> Twins:
     forward = ACTIVATIONS[activation][0]
 
-    @twins(_GRAIN)
+    @twins(_GRAIN, "out")
     def add_bias_and_activate(out, bias, parameter):
         for i in prange(out.shape[0]):
             for j in range(out.shape[1]):
@@ -83,7 +84,7 @@ def _finish(activation: str | None) -> Twins:
 def _finish_saving(activation: str | None) -> Twins:
     forward = ACTIVATIONS[activation][0]
 
-    @twins(_GRAIN)
+    @twins(_GRAIN, "out", "pre")
     def add_bias_save_and_activate(out, bias, pre, parameter):
         for i in prange(out.shape[0]):
             for j in range(out.shape[1]):
@@ -100,19 +101,20 @@ def _finish_saving(activation: str | None) -> Twins:
 def _backward(activation: str | None) -> Twins:
     backward = ACTIVATIONS[activation][1]
 
-    @twins(_GRAIN)
-    def multiply_and_sum(g, saved, gradient, sums, parameter):
+    @twins(_GRAIN, "gradient", "sums", "total")
+    def multiply_and_sum(g, saved, gradient, sums, total, parameter):
         count, columns = g.shape
-        for block in prange(sums.shape[0]):
+        for block in prange(sums.shape[0] + 1):
+            own = total if block == 0 else sums[block - 1]
             for j in range(columns):
-                sums[block, j] = 0
+                own[j] = 0
             for i in range(block * _BLOCK, min((block + 1) * _BLOCK, count)):
                 for j in range(columns):
                     value = backward(g[i, j], saved[i, j], parameter)
                     gradient[i, j] = value
-                    sums[block, j] += value
-        for block in range(1, sums.shape[0]):
+                    own[j] += value
+        for block in range(sums.shape[0]):
             for j in range(columns):
-                sums[0, j] += sums[block, j]
+                total[j] += sums[block, j]
 
     return multiply_and_sum

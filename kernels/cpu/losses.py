@@ -30,24 +30,23 @@ def softmax_cross_entropy(
     """(loss, gradient of the logits for a gradient of 1); see the reference of the same name."""
     if not uniform(logits, weight) or logits.ndim != 2 or out is not None:
         return NotImplemented
-    target = np.ascontiguousarray(target, np.int64)
-    count, classes = logits.shape
-    losses = np.empty(count, logits.dtype)
+    target = target.astype(np.int64, copy=False).ravel()
+    losses = np.empty(logits.shape[0], logits.dtype, like=logits)
+    loss = np.empty(1, logits.dtype, like=logits)
     gradient = np.empty_like(logits)
-    mean = reduction == "mean"
-    bad, loss, weights = _loss_and_gradient(
-        logits.size, logits, target, weight, ignore_index, label_smoothing, mean, losses, gradient
+    _loss_and_gradient(
+        logits.size,
+        logits,
+        target,
+        weight,
+        ignore_index,
+        label_smoothing,
+        reduction == "mean",
+        losses,
+        loss,
+        gradient,
     )
-    if bad >= 0:
-        raise IndexError(
-            f"cross_entropy: target[{bad}] is {target[bad]}, but the logits have {classes} classes "
-            f"(0 to {classes - 1})"
-        )
-    if reduction == "none":
-        return losses, gradient
-    if mean:
-        loss = loss / weights if weights else np.nan
-    return np.array(loss, logits.dtype), gradient
+    return (losses if reduction == "none" else loss.reshape(())), gradient
 
 
 @scalar
@@ -79,15 +78,25 @@ def _row(x, label, weight, all_weights, smoothing, scale, gradient):
     return loss
 
 
-@twins(_GRAIN)
-def _loss_and_gradient(logits, target, weight, ignore_index, smoothing, mean, losses, gradient):
+def _refuse(place, logits, target, *others):
+    classes = logits.shape[1]
+    raise IndexError(
+        f"cross_entropy: target[{place}] is {target[place]}, but the logits have {classes} classes "
+        f"(0 to {classes - 1})"
+    )
+
+
+@twins(_GRAIN, "losses", "loss", "gradient", refuse=_refuse)
+def _loss_and_gradient(
+    logits, target, weight, ignore_index, smoothing, mean, losses, loss, gradient
+):
     count, classes = logits.shape
     weights, all_weights = 0.0, 0.0
     for i in range(count):
         label = target[i]
         if label != ignore_index:
             if label < 0 or label >= classes:
-                return i, 0.0, 0.0
+                return i
             weights += 1.0 if weight is None else weight[label]
     for j in range(classes):
         all_weights += 1.0 if weight is None else weight[j]
@@ -101,7 +110,10 @@ def _loss_and_gradient(logits, target, weight, ignore_index, smoothing, mean, lo
             losses[i] = _row(
                 logits[i], target[i], weight, all_weights, smoothing, scale, gradient[i]
             )
-    loss = 0.0
+    total_loss = 0.0
     for i in range(count):
-        loss += losses[i]
-    return -1, loss, weights
+        total_loss += losses[i]
+    if mean:
+        total_loss = total_loss / weights if weights != 0.0 else np.nan
+    loss[0] = total_loss
+    return -1

@@ -33,7 +33,7 @@ def layer_norm(
     if not uniform(x, weight, bias, out) or not x.ndim:
         return NotImplemented
     out = np.empty_like(x) if out is None else out
-    mean, rstd = np.empty(x.shape[:-1], x.dtype), np.empty(x.shape[:-1], x.dtype)
+    mean, rstd = (np.empty(x.shape[:-1], x.dtype, like=x) for _ in range(2))
     _normalize(x.size, rows(x), weight, bias, mean.ravel(), rstd.ravel(), eps, rows(out))
     return out, mean, rstd
 
@@ -61,7 +61,7 @@ def rms_norm(x: Array, weight: Array | None, *, eps: float = 1e-6, out: Array | 
     if not uniform(x, weight, out) or not x.ndim:
         return NotImplemented
     out = np.empty_like(x) if out is None else out
-    rstd = np.empty(x.shape[:-1], x.dtype)
+    rstd = np.empty(x.shape[:-1], x.dtype, like=x)
     _normalize(x.size, rows(x), weight, None, None, rstd.ravel(), eps, rows(out))
     return out, rstd
 
@@ -82,7 +82,7 @@ def _room_for_sums(x: Array) -> Array:
     """[blocks of rows, weight or bias, columns]"""
     columns = x.shape[-1]
     blocks = -(-x.size // (columns * _BLOCK)) if x.size else 1
-    return np.empty((blocks, 2, columns), x.dtype)
+    return np.empty((blocks, 2, columns), x.dtype, like=x)
 
 
 @register_jitable(fastmath=REORDER, forceinline=True)
@@ -106,7 +106,7 @@ def _mean_and_correlation(g, x, weight, mean, rstd):
     return sum_of_g / count, sum_of_products * rstd / count
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "mean", "rstd", "out")
 def _normalize(x, weight, bias, mean, rstd, eps, out):
     count, columns = x.shape
     for i in prange(count):
@@ -125,7 +125,7 @@ def _normalize(x, weight, bias, mean, rstd, eps, out):
             out[i, j] = value
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "gradient", "sums")
 def _backward(g, x, weight, mean, rstd, gradient, sums):
     count, columns = x.shape
     for block in prange(sums.shape[0]):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from tinynn.kernels.cpu.arrays import Array, number, uniform
+from tinynn.kernels.cpu.arrays import Array, cell, uniform
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.elementary import like
 
@@ -21,7 +21,7 @@ def sgd_step(
     momentum_buffer: Array | None = None,
     *,
     lr: Any,
-    momentum: float = 0.0,
+    momentum: Any = 0.0,
     dampening: float = 0.0,
     weight_decay: float = 0.0,
     nesterov: bool = False,
@@ -30,17 +30,17 @@ def sgd_step(
     """One step of stochastic gradient descent, in place; see the reference of the same name."""
     if not uniform(parameters, gradients, momentum_buffer):
         return NotImplemented
-    lr, sign = number(lr), -1.0 if maximize else 1.0
+    lr, sign = cell(lr), -1.0 if maximize else 1.0
     if momentum_buffer is None:
         _descend(
             parameters.size,
             parameters.ravel(),
             gradients.ravel(),
-            sign * lr,
-            weight_decay * lr,
+            lr,
+            sign,
+            weight_decay,
         )
         return None
-    along_gradient, along_buffer = (1.0, momentum) if nesterov else (0.0, 1.0)
     _descend_with_momentum(
         parameters.size,
         parameters.ravel(),
@@ -49,10 +49,9 @@ def sgd_step(
         lr,
         sign,
         weight_decay,
-        momentum,
+        cell(momentum),
         1.0 - dampening,
-        along_gradient,
-        along_buffer,
+        nesterov,
     )
     return None
 
@@ -65,7 +64,7 @@ def adamw_step(
     max_exp_avg_sq: Array | None = None,
     *,
     lr: Any,
-    betas: tuple[float, float] = (0.9, 0.999),
+    betas: tuple[Any, Any] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.01,
     step: Any,
@@ -74,7 +73,7 @@ def adamw_step(
     """One step of AdamW, in place; see the reference of the same name."""
     if not uniform(parameters, gradients, exp_avg, exp_avg_sq, max_exp_avg_sq):
         return NotImplemented
-    lr, step, (beta1, beta2) = number(lr), number(step), betas
+    beta1, beta2 = betas
     _adamw(
         parameters.size,
         parameters.ravel(),
@@ -83,31 +82,31 @@ def adamw_step(
         exp_avg_sq.ravel(),
         None if max_exp_avg_sq is None else max_exp_avg_sq.ravel(),
         -1.0 if maximize else 1.0,
-        beta1,
-        beta2,
+        cell(beta1),
+        cell(beta2),
         eps,
-        1.0 - lr * weight_decay,
-        lr / (1.0 - beta1**step),
-        1.0 / sqrt(1.0 - beta2**step),
+        weight_decay,
+        cell(lr),
+        cell(step),
     )
     return None
 
 
-@twins(_GRAIN)
-def _descend(parameters, gradients, rate, decay):
-    rate, decay = like(parameters, rate), like(parameters, decay)
+@twins(_GRAIN, "parameters")
+def _descend(parameters, gradients, lr, sign, weight_decay):
+    rate, decay = like(parameters, sign * lr[0]), like(parameters, weight_decay * lr[0])
     for i in prange(parameters.shape[0]):
         parameters[i] -= rate * gradients[i] + decay * parameters[i]
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "parameters", "buffer")
 def _descend_with_momentum(
-    parameters, gradients, buffer, rate, sign, decay, keep, take, along_gradient, along_buffer
+    parameters, gradients, buffer, lr, sign, decay, momentum, take, nesterov
 ):
-    rate, sign, decay = like(parameters, rate), like(parameters, sign), like(parameters, decay)
-    keep, take = like(parameters, keep), like(parameters, take)
-    along_gradient = like(parameters, along_gradient)
-    along_buffer = like(parameters, along_buffer)
+    rate, sign, decay = like(parameters, lr[0]), like(parameters, sign), like(parameters, decay)
+    keep, take = like(parameters, momentum[0]), like(parameters, take)
+    along_gradient = like(parameters, 1.0 if nesterov else 0.0)
+    along_buffer = like(parameters, momentum[0] if nesterov else 1.0)
     for i in prange(parameters.shape[0]):
         gradient = sign * gradients[i] + decay * parameters[i]
         moving = keep * buffer[i] + take * gradient
@@ -115,14 +114,16 @@ def _descend_with_momentum(
         parameters[i] -= rate * (along_gradient * gradient + along_buffer * moving)
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "parameters", "first", "second", "highest")
 def _adamw(
-    parameters, gradients, first, second, highest, sign, beta1, beta2, eps, shrink, rate, correction
+    parameters, gradients, first, second, highest, sign, beta1, beta2, eps, weight_decay, lr, step
 ):
-    keep1, take1 = like(parameters, beta1), like(parameters, 1.0 - beta1)
-    keep2, take2 = like(parameters, beta2), like(parameters, 1.0 - beta2)
-    sign, eps, shrink = like(parameters, sign), like(parameters, eps), like(parameters, shrink)
-    rate, correction = like(parameters, rate), like(parameters, correction)
+    keep1, take1 = like(parameters, beta1[0]), like(parameters, 1.0 - beta1[0])
+    keep2, take2 = like(parameters, beta2[0]), like(parameters, 1.0 - beta2[0])
+    sign, eps = like(parameters, sign), like(parameters, eps)
+    shrink = like(parameters, 1.0 - lr[0] * weight_decay)
+    rate = like(parameters, lr[0] / (1.0 - beta1[0] ** step[0]))
+    correction = like(parameters, 1.0 / sqrt(1.0 - beta2[0] ** step[0]))
     for i in prange(parameters.shape[0]):
         gradient = sign * gradients[i]
         mean = keep1 * first[i] + take1 * gradient

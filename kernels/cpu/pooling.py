@@ -31,8 +31,8 @@ def max_pool2d(
     if not uniform(x, out):
         return NotImplemented
     shape = (*x.shape[:2], *size)
-    out = np.empty(shape, x.dtype) if out is None else out
-    places = np.empty(shape, np.int32)
+    out = np.empty(shape, x.dtype, like=x) if out is None else out
+    places = np.empty(shape, np.int32, like=x)
     planes = x.shape[0] * x.shape[1]
     sides, first = _edges(x.shape[2:], window, stride, padding, dilation, size)
     _choice(window, stride, dilation)(
@@ -50,7 +50,7 @@ def max_pool2d_backward(g: Array, places: Array, *, size: Pair, out: Array | Non
     """The gradient of x; see the reference of the same name."""
     if not (uniform(g, out) and places.flags.c_contiguous):
         return NotImplemented
-    out = np.empty((*g.shape[:2], *size), g.dtype) if out is None else out
+    out = np.empty((*g.shape[:2], *size), g.dtype, like=g) if out is None else out
     planes, count = g.shape[0] * g.shape[1], g.shape[2] * g.shape[3]
     _scatter(
         out.size,
@@ -80,7 +80,7 @@ def _choice(window: Pair, stride: Pair, dilation: Pair) -> Twins:
     """Compiled for these numbers, so that the loop over outputs is vectorised."""
     (rows, columns), (step_y, step_x), (apart_y, apart_x) = window, stride, dilation
 
-    @twins(_GRAIN)
+    @twins(_GRAIN, "out", "places")
     def choose_largest(x, sides, first_y, first_x, out, places):
         width = x.shape[2]
         for n in prange(x.shape[0]):
@@ -104,7 +104,7 @@ def _choice(window: Pair, stride: Pair, dilation: Pair) -> Twins:
     return choose_largest
 
 
-@twins(_GRAIN)
+@twins(_GRAIN, "out")
 def _scatter(g, places, out):
     for n in prange(g.shape[0]):
         out[n] = 0

@@ -21,7 +21,7 @@ def erf(x: Array, *, out: Array | None = None) -> Any:
     return out
 
 
-@twins(1 << 17)
+@twins(1 << 17, "out")
 def _erf(x, out):
     for i in prange(x.shape[0]):
         out[i] = elementary.erf(x[i])

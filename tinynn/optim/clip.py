@@ -85,8 +85,10 @@ def _as_list(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 def _norm(xp: Any, array: Any, norm_type: float) -> Any:
     """The norm of an array as one vector, 16-bit floats being summed in float32."""
-    wide = array.astype(xp.result_type(array.dtype, np.float32), copy=False)
-    return xp.asarray(xp.linalg.norm(wide.reshape(-1), norm_type))
+    wide = array.astype(np.result_type(array.dtype, np.float32), copy=False).reshape(-1)
+    if norm_type == 2:
+        return xp.sqrt(xp.asarray(wide.dot(wide)))
+    return xp.asarray(xp.linalg.norm(wide, norm_type))
 
 
 def _bump(parameters: list[Tensor]) -> None:

@@ -16,7 +16,7 @@ def sgd_step(
     momentum_buffer: Array | None = None,
     *,
     lr: Any,
-    momentum: float = 0.0,
+    momentum: Any = 0.0,
     dampening: float = 0.0,
     weight_decay: float = 0.0,
     nesterov: bool = False,
@@ -31,7 +31,7 @@ def sgd_step(
         parameters, gradients: the same shape and dtype; parameters are changed.
         momentum_buffer: the same shape, changed; None without momentum. PyTorch's first step makes
             the buffer the gradient: that is a buffer of zeros and no dampening.
-        lr: a number, or an array of one element.
+        lr, momentum: a number, or an array of one element.
         maximize: goes up the gradient instead of down.
     """
     wide, g = widened(parameters), widened(gradients)
@@ -39,6 +39,7 @@ def sgd_step(
     if weight_decay:
         g = g + weight_decay * wide
     if momentum_buffer is not None:
+        momentum = scalar(momentum, wide)
         buffer = momentum * widened(momentum_buffer) + (1 - dampening) * g
         momentum_buffer[...] = buffer.astype(momentum_buffer.dtype)
         g = g + momentum * buffer if nesterov else buffer
@@ -53,7 +54,7 @@ def adamw_step(
     max_exp_avg_sq: Array | None = None,
     *,
     lr: Any,
-    betas: tuple[float, float] = (0.9, 0.999),
+    betas: tuple[Any, Any] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.01,
     step: Any,
@@ -66,11 +67,11 @@ def adamw_step(
         exp_avg, exp_avg_sq: running means of the gradient and of its square, zeros before the first
             step, changed.
         max_exp_avg_sq: the largest exp_avg_sq so far (AMSGrad), changed; None without.
-        lr: a number, or an array of one element.
+        lr, betas: numbers, or arrays of one element.
         step: 1 on the first step; a number, or an array of one element.
     """
     xp, wide = array_module(parameters), widened(parameters)
-    beta1, beta2 = betas
+    beta1, beta2 = (scalar(beta, wide) for beta in betas)
     g = -widened(gradients) if maximize else widened(gradients)
     mean = beta1 * widened(exp_avg) + (1 - beta1) * g
     square = beta2 * widened(exp_avg_sq) + (1 - beta2) * g * g
