@@ -12,6 +12,7 @@ import pytest
 
 import tinynn as tn
 from tests import fake_cupy
+from tests.fake_cupy import memory
 from tinynn.backend.devices import Backend, register_backend
 
 # `HYPOTHESIS_PROFILE=thorough pytest ...` looks harder, with new examples each time.
@@ -38,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
             from_host=lambda array, index: fake_cupy.asarray(array),
             to_host=fake_cupy.asnumpy,
             device_of=lambda array: None,
+            address_of=memory.address_of,
+            view_of=memory.view_of,
         )
     )
 

@@ -45,18 +45,27 @@ from tinynn.ops import *
 
 if TYPE_CHECKING:
     from tinynn import data, io, models, nn, optim, training
+    from tinynn.capture import compile
     from tinynn.io.tensors import load, save
+    from tinynn.profiling import profile
 
 __version__ = "0.1.0"
 
 # Loaded when first asked for, so that `import tinynn` costs little more than NumPy.
 _PACKAGES = ("data", "io", "models", "nn", "optim", "training")
+_ELSEWHERE = {
+    "compile": "tinynn.capture",
+    "load": "tinynn.io.tensors",
+    "profile": "tinynn.profiling",
+    "save": "tinynn.io.tensors",
+}
 
 __all__ = [
     "Tensor",
     "__version__",
     "bfloat16",
     "bool",
+    "compile",
     "data",
     "device",
     "double",
@@ -85,6 +94,7 @@ __all__ = [
     "no_grad",
     "optim",
     "pi",
+    "profile",
     "save",
     "set_grad_enabled",
     "set_num_threads",
@@ -99,8 +109,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _PACKAGES:
         return importlib.import_module(f"tinynn.{name}")
-    if name in ("load", "save"):
-        return getattr(importlib.import_module("tinynn.io.tensors"), name)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     if name == "bfloat16":
         return _bfloat16()
     raise AttributeError(f"module 'tinynn' has no attribute {name!r}")

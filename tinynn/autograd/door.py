@@ -11,6 +11,7 @@ from tinynn.autograd.node import Node
 from tinynn.autograd.operation import OPERATIONS, Operation, Operations, bfloat16_twin
 from tinynn.autograd.tensor import Tensor, make_tensor, new, shared_version
 from tinynn.autograd.version import Version, tick
+from tinynn.backend import recording
 from tinynn.backend.devices import BACKENDS, device_of
 from tinynn.backend.dtypes import (
     DEFAULT_FLOAT,
@@ -39,12 +40,29 @@ def apply(
 
     Raises TypeError for what is neither, RuntimeError for tensors on two devices.
     """
+    if recording.active is not None:
+        listener = recording.current_listener()
+        if listener is not None:
+            return listener.run(operation, inputs, attributes, run)  # type: ignore[no-any-return]
+    return run(operation, inputs, attributes)
+
+
+def run(
+    operation: Operation,
+    inputs: Sequence[Any],
+    attributes: dict[str, Any],
+    forward: Callable[..., Any] | None = None,
+) -> Tensor:
+    """What `apply` does, unseen by a listener; `forward` is called in place of Operation.run."""
     if operation.promotes is not None:
         inputs = promote_inputs(operation, inputs)
     arrays = [item.data if isinstance(item, Tensor) else item for item in inputs]
     backend = find_backend(operation, inputs)
     try:
-        result = operation.run(backend, arrays, attributes)
+        if forward is None:
+            result = operation.run(backend, arrays, attributes)
+        else:
+            result = forward(operation, backend, arrays, attributes)
     except (ValueError, TypeError, OverflowError) as error:
         raise explain(operation, inputs, error) from None
     residuals: tuple[Any, ...] = ()
@@ -113,7 +131,10 @@ def binary(operation: Operation, operator: Callable[[Any, Any], Any]) -> Callabl
     saves = bool(operation.saves)
 
     def function(input: Any, other: Any) -> Tensor:
-        if not (isinstance(other, Tensor) and isinstance(input, Tensor)):
+        if (
+            not (isinstance(other, Tensor) and isinstance(input, Tensor))
+            or recording.active is not None
+        ):
             return apply(operation, (input, other))
         left_array, right_array = input.data, other.data
         dtype = left_array.dtype
@@ -152,6 +173,12 @@ def binary(operation: Operation, operator: Callable[[Any, Any], Any]) -> Callabl
         return tensor
 
     return function
+
+
+def seen(inputs: Sequence[Any]) -> Sequence[Any]:
+    """The inputs as a recorder, if one is at work, is to see them."""
+    recorder = recording.current()
+    return inputs if recorder is None else recorder.adopt(inputs)
 
 
 def promote_inputs(operation: Operation, inputs: Sequence[Any]) -> Sequence[Any]:

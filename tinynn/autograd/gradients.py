@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from tinynn.autograd.grad_mode import enable_grad
 from tinynn.autograd.node import Leaf, Node
 from tinynn.autograd.tape import walk
 from tinynn.autograd.tensor import Tensor, make_tensor
+from tinynn.backend import recording
 from tinynn.backend.devices import BACKENDS
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ def accumulate(leaf: Leaf, gradient: Any, record: bool) -> None:
         with enable_grad():
             leaf.grad = gradient.clone() if present is None else present + gradient
     elif present is not None:
-        present.data += gradient
+        present.data = recording.timed("add gradient", operator.iadd)(present.data, gradient)
         present.bump_version()
     elif slot is None:
         # A 0-d gradient may have become a scalar of NumPy on its way.
@@ -31,7 +33,7 @@ def accumulate(leaf: Leaf, gradient: Any, record: bool) -> None:
         leaf.grad = make_tensor(array, None, None)
     else:
         if gradient is not slot:
-            slot[...] = gradient
+            recording.timed("copy gradient", operator.setitem)(slot, ..., gradient)
         leaf.grad = make_tensor(slot, None, None)
 
 
@@ -159,5 +161,6 @@ def start_gradient(output: Tensor, gradient: Any, record: bool, name: str) -> An
         gradient = gradient.to(array.dtype)
     if record:
         return gradient
+    given = recording.seen(gradient.data)
     # The gradient of a leaf is memory of its own, not the user's.
-    return gradient.data if isinstance(output.node, Node) else gradient.data.copy()
+    return given if isinstance(output.node, Node) else given.copy()

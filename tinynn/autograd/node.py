@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tinynn.backend import recording
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -87,4 +89,4 @@ class Leaf:
         slot = self.slot
         if slot is None or slot.shape != array.shape or slot.dtype != array.dtype:
             return None
-        return slot
+        return recording.seen(slot) if recording.active is not None else slot

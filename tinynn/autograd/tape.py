@@ -17,6 +17,7 @@ from tinynn.autograd.node import Leaf, Node
 from tinynn.autograd.operation import ARRAY_OPERATIONS
 from tinynn.autograd.tensor import Tensor, make_tensor
 from tinynn.autograd.version import Version, last_change
+from tinynn.backend import recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,6 +47,7 @@ def walk(
     path: Any = None if targets is None else path_to(targets, pending)
     wanted: Any = None if targets is None else path | targets
     captured: dict[Node | Leaf, Any] = {}
+    listener = recording.current_listener()
     heapify(heap)
 
     def push(parent: Node | Leaf, result: Any, operation: Operation) -> None:
@@ -80,6 +82,8 @@ def walk(
             raise freed(node)
         if last_change.time > node.order:
             check_unchanged(node)
+        if listener is not None:
+            listener.backward(node)
         if record:
             namespace, saved = RECORDING, recorded(node)
         else:
@@ -98,6 +102,8 @@ def walk(
             for parent, result in zip(parents, results, strict=True):
                 if parent is not None:
                     push(parent, result, operation)
+        if listener is not None:
+            listener.backward_done(node, (gradient, *saved, *map(pending.get, parents)))
         if not keep:
             node.saved = node.inputs = None
             node.parents = node.sources = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 from tinynn.autograd.node import Leaf, Node
 from tinynn.autograd.version import Version, last_change, tick
+from tinynn.backend import recording
 from tinynn.backend.devices import BACKENDS, Device, device_of
 from tinynn.backend.dtypes import is_floating
 
@@ -92,6 +93,10 @@ class Tensor:
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         node = self.node
+        if recording.active is not None and isinstance(node, Leaf):
+            recorder = recording.current()
+            if recorder is not None:
+                recorder.gradient_written(node)
         if value is None:
             if isinstance(node, Leaf):
                 node.grad = None
@@ -137,7 +142,12 @@ class Tensor:
 
     def bump_version(self) -> None:
         """Says that the array was written to, so that a graph that saved it will refuse to run."""
-        shared_version(self).time = last_change.time = tick()
+        version = shared_version(self)
+        version.time = last_change.time = tick()
+        if recording.active is not None:
+            recorder = recording.current()
+            if recorder is not None:
+                recorder.bumped(version)
 
     def detach(self) -> Tensor:
         """The same memory, cut off from the graph."""

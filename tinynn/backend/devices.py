@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tinynn.backend import recording
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,6 +64,10 @@ class Backend:
         to_host: array of this backend -> NumPy array.
         device_of: array -> the index of its device, or None.
         kernels: the table of fused kernels; None takes the table for `name`.
+        address_of: array -> the address of its first element.
+        view_of: (array, offset in bytes, shape, strides, dtype) -> the part of its memory.
+        synchronize: waits until the device has done what it was given to do; None for one that has
+            always done it when a call returns.
     """
 
     def __init__(
@@ -74,6 +80,9 @@ class Backend:
         to_host: Callable[[Array], np.ndarray[Any, Any]],
         device_of: Callable[[Array], int | None],
         kernels: Any = None,
+        address_of: Callable[[Array], int] | None = None,
+        view_of: Callable[..., Array] | None = None,
+        synchronize: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.device_type = device_type
@@ -83,6 +92,9 @@ class Backend:
         self.to_host = to_host
         self.device_of = device_of
         self._kernels = kernels
+        self._address_of = address_of
+        self._view_of = view_of
+        self.synchronize = synchronize
 
     @property
     def kernels(self) -> Any:
@@ -92,6 +104,29 @@ class Backend:
 
             self._kernels = table_for(self.name)
         return self._kernels
+
+    def address_of(self, array: Array) -> int:
+        """Where the first element of an array lies."""
+        return self._memory(self._address_of)(array)  # type: ignore[no-any-return]
+
+    def view_of(
+        self,
+        array: Array,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        dtype: Any,
+    ) -> Array:
+        """The part of an array's memory that begins so many bytes behind its first element."""
+        return self._memory(self._view_of)(array, offset, shape, strides, dtype)
+
+    def _memory(self, function: Callable[..., Any] | None) -> Callable[..., Any]:
+        if function is None:
+            raise RuntimeError(
+                f"compile: the backend {self.name} does not tell where arrays lie in memory; "
+                "register it with address_of and view_of"
+            )
+        return function
 
     def __repr__(self) -> str:
         return f"Backend({self.name!r})"
@@ -117,6 +152,13 @@ class _Backends(dict[type, Backend]):
         return backend
 
 
+def _numpy_view(
+    array: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any
+) -> Array:
+    # NumPy takes memory that lies in order, as that of a transposed array does when turned back.
+    return np.ndarray(shape, dtype, array if array.flags.c_contiguous else array.T, offset, strides)
+
+
 NUMPY = Backend(
     name="numpy",
     device_type="cpu",
@@ -125,15 +167,26 @@ NUMPY = Backend(
     from_host=lambda array, index: array,
     to_host=lambda array: array,
     device_of=lambda array: None,
+    address_of=lambda array: array.__array_interface__["data"][0],
+    view_of=_numpy_view,
 )
 BACKENDS = _Backends({np.ndarray: NUMPY})
 _DEVICE_TYPES: dict[str, Backend] = {"cpu": NUMPY}
+_waits: list[Callable[[], None]] = []
 
 
 def register_backend(backend: Backend) -> None:
     """Makes a backend known by its array type and its device type."""
     BACKENDS[backend.array_type] = backend
     _DEVICE_TYPES[backend.device_type] = backend
+    if backend.synchronize is not None:
+        _waits.append(backend.synchronize)
+
+
+def synchronize() -> None:
+    """Waits for every device that works on its own, so that a clock tells what was done."""
+    for wait in _waits:
+        wait()
 
 
 def backend_of(array: Array) -> Backend:
@@ -150,7 +203,8 @@ def backend_for(device: Device) -> Backend:
     """The backend of a device; RuntimeError says why it is missing and what to do."""
     backend = _DEVICE_TYPES.get(device.type)
     if backend is not None:
-        return backend
+        recorder = recording.current()
+        return backend if recorder is None else recorder.backend_like(backend)
     if device.type == "cuda":
         return _load_cupy()
     raise ValueError(
@@ -198,6 +252,11 @@ def _load_cupy() -> Backend:
         from_host=from_host,
         to_host=cupy.asnumpy,
         device_of=lambda array: int(array.device.id),
+        address_of=lambda array: int(array.data.ptr),
+        view_of=lambda array, offset, shape, strides, dtype: cupy.ndarray(
+            shape, dtype, array.data + offset, strides
+        ),
+        synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
     )
     register_backend(backend)
     return backend

@@ -52,6 +52,7 @@ _PACKAGES = {"numpy": "cpu"}
 _loading = threading.RLock()
 _compiler: Any = None
 _missing = False
+_observer: Any = None
 
 
 class KernelTable:
@@ -126,6 +127,14 @@ def set_kernel_threads(number: int) -> None:
         _compiler.set_num_threads(number)
 
 
+def observe_kernels(observer: Any) -> None:
+    """Hands calls of compiled functions to `observer(twins, work, arguments)`; None ends it."""
+    global _observer
+    _observer = observer
+    if _compiler is not None:
+        _compiler.observer = observer
+
+
 def kernel_threading_layer() -> str:
     """What runs kernels on several threads: "omp", "tbb", or "serial" where neither loads."""
     compiler = _load_compiler()
@@ -161,6 +170,7 @@ def _load_compiler() -> Any:
 
         compile_cache.keep_in(cache_folder() / "numba")
         compiler.set_num_threads(get_num_threads())
+        compiler.observer = _observer
         _compiler = compiler
         return compiler
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tinynn.backend import recording
 from tinynn.backend.random import next_stream
 from tinynn.nn import functional as F
 from tinynn.nn.module import Module
@@ -36,6 +37,8 @@ class Dropout(Module):
     [1.0, 1.0, 1.0]
     """
 
+    counters = ("step",)
+
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p must be between 0 and 1, got {p}")
@@ -46,9 +49,12 @@ class Dropout(Module):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return input
-        step = self.step
-        self.step += 1
+        step = recording.live(self._next_step, "int64")
         return F.dropout(input, self.p, stream=self.stream, step=step)
+
+    def _next_step(self) -> int:
+        self.step += 1
+        return self.step - 1
 
     def get_extra_state(self) -> Tensor:
         return tensor([self.stream, self.step])

@@ -26,6 +26,18 @@ Self = TypeVar("Self", bound="Module")
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
+class Changes:
+    """How often an attribute of any module was set: whoever depends on one looks only if it was."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+changes = Changes()
+
+
 class Module:
     """The base of all layers and models.
 
@@ -53,6 +65,7 @@ class Module:
     _forward_hooks: Mapping[HookHandle, Callable[..., Any]] = NOTHING
     _forward_pre_hooks: Mapping[HookHandle, Callable[..., Any]] = NOTHING
     _buffer_names: Mapping[str, bool] = NOTHING  # name -> whether it goes into state_dict
+    counters: tuple[str, ...] = ()  # attributes that count calls: no change of what is computed
 
     # ---- computing
 
@@ -92,11 +105,13 @@ class Module:
         [1.0, 3.0]
         >>> handle.remove()
         """
+        changes.count += 1
         return HookHandle(vars(self).setdefault("_forward_hooks", {}), hook)
 
     def register_forward_pre_hook(self, hook: Callable[[Any, tuple[Any, ...]], Any]) -> HookHandle:
         """Calls `hook(module, args)` before every forward; what it returns, unless None, takes the
         arguments' place. `.remove()` on the handle takes the hook off."""
+        changes.count += 1
         return HookHandle(vars(self).setdefault("_forward_pre_hooks", {}), hook)
 
     # ---- what it is made of
@@ -119,6 +134,12 @@ class Module:
                 f"{type(value).__name__}"
             )
         object.__setattr__(self, name, value)
+        if name not in self.counters:
+            changes.count += 1
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        changes.count += 1
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """The same as assigning the attribute; None keeps its place free."""

@@ -6,6 +6,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tinynn.backend import recording
 from tinynn.ops.registry import apply, binary, declare, public
 
 if TYPE_CHECKING:
@@ -19,11 +20,16 @@ def _integer_division(name: str) -> Any:
 
     def forward(xp: Any, a: Any, b: Any) -> Any:
         result = getattr(xp, name)(a, b)
-        if result.dtype.kind in "iu" and bool(xp.any(xp.asarray(b) == 0)):
-            raise RuntimeError(f"{name}: an integer divided by zero; divide floats to get inf")
+        if result.dtype.kind in "iu":
+            recording.checked(_refuse_zero, name, b)
         return result
 
     return forward
+
+
+def _refuse_zero(name: str, divisor: Any) -> None:
+    if not (divisor.all() if hasattr(divisor, "all") else divisor):
+        raise RuntimeError(f"{name}: an integer divided by zero; divide floats to get inf")
 
 
 def _pow_base(F: Any, g: Any, base: Any, exponent: Any, out: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynn.autograd.tensor import Tensor
+from tinynn.backend import recording
 from tinynn.backend.devices import BACKENDS, Device, backend_for, device_of, transfer
 from tinynn.backend.dtypes import as_dtype, is_floating
 from tinynn.ops.registry import apply, declare, public
@@ -110,6 +111,8 @@ def numpy(input: Tensor) -> Any:
             "numpy: the tensor requires grad, and writing to the array would go unseen; "
             "use .detach().numpy()"
         )
+    if recording.current() is not None:
+        return host(input)  # a recorder refuses, and says why
     if not isinstance(input.data, np.ndarray):
         raise TypeError(f"numpy: the tensor is on {input.device}; use .to('cpu').numpy()")
     return input.data
@@ -122,7 +125,8 @@ def to_array(input: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
 
 def host(input: Tensor) -> Any:
     """A NumPy array of its values, from whatever device, whether or not it requires grad."""
-    return BACKENDS[type(input.data)].to_host(input.data)
+    array = recording.seen(input.data)
+    return BACKENDS[type(array)].to_host(array)
 
 
 def item(input: Tensor) -> Any:

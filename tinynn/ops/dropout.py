@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinynn.backend import recording
 from tinynn.backend.devices import backend_of
 from tinynn.backend.dtypes import is_floating
 from tinynn.backend.random import initial_seed, next_stream
@@ -59,8 +60,8 @@ def dropout(
         raise RuntimeError(f"dropout: input must be floats, got {input.dtype}")
     counters = {
         "p": p,
-        "key": initial_seed(),
-        "stream": next_stream() if stream is None else stream,
+        "key": recording.constant("the seed", initial_seed),
+        "stream": recording.live(next_stream, "int64") if stream is None else stream,
         "step": step,
         "offset": offset,
     }

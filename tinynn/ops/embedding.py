@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinynn.backend import recording
 from tinynn.ops.dims import check_tensor
 from tinynn.ops.registry import apply, declare, public
 
@@ -64,6 +65,12 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
                 f"embedding: padding_idx {padding_idx} is out of range for {rows} embeddings"
             )
         padding_idx %= rows
+    recording.checked(_check_range, ids, rows)
+    return apply(EMBEDDING, (input, weight), {"padding_idx": padding_idx})
+
+
+def _check_range(ids: Any, rows: int) -> None:
+    """IndexError for the first number that is no row."""
     if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= rows):
         bad = ((ids < 0) | (ids >= rows)).reshape(-1)
         place = int(bad.argmax())
@@ -71,4 +78,3 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
             f"embedding: input has {int(ids.reshape(-1)[place])} at element {place}, but weight "
             f"has {rows} rows (0 to {rows - 1})"
         )
-    return apply(EMBEDDING, (input, weight), {"padding_idx": padding_idx})

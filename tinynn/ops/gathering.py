@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynn.autograd.tensor import Tensor
+from tinynn.backend import recording
 from tinynn.backend.devices import backend_of
 from tinynn.backend.dtypes import int64, is_floating
 from tinynn.ops.choice import where
@@ -210,7 +211,7 @@ def index_add(
         )
     if not input.data.ndim:
         return reshape(index_add(_flat(input), 0, index, _flat(source), alpha=alpha), ())
-    _check_range("index_add", index, input.shape[dim])
+    recording.checked(_check_range, "index_add", index.data, input.shape[dim])
     attributes = {"dim": dim, "size": input.shape[dim]}
     total = apply(INDEX_SUM, (source, _flat(index)), attributes)
     return input + (total if alpha == 1 else total * alpha)
@@ -234,7 +235,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     _check_dtype("scatter_add", "src", input, src)
     _check_inside("scatter_add", "input", input.shape, index, dim)
     _check_inside("scatter_add", "src", src.shape, index, None)
-    _check_range("scatter_add", index, input.shape[dim] if input.data.ndim else 1)
+    size = input.shape[dim] if input.data.ndim else 1
+    recording.checked(_check_range, "scatter_add", index.data, size)
     if not input.data.ndim:
         return input + src
     if src.shape != index.shape:
@@ -324,10 +326,10 @@ def _check_inside(name: str, argument: str, shape: Shape, index: Tensor, dim: in
         )
 
 
-def _check_range(name: str, index: Tensor, size: int) -> None:
+def _check_range(name: str, index: Any, size: int) -> None:
     """Every index is in -size <= i < size; reads the extremes on the host."""
-    if index.data.size:
-        low, high = int(index.data.min()), int(index.data.max())
+    if index.size:
+        low, high = int(index.min()), int(index.max())
         if low < -size or high >= size:
             raise RuntimeError(
                 f"{name}: index {high if high >= size else low} is out of range for size {size}"

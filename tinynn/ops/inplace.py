@@ -6,15 +6,17 @@ What a graph saved before the change will then refuse to run backward, and say s
 
 from __future__ import annotations
 
+import operator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynn.autograd.door import explain, find_backend
+from tinynn.autograd.door import explain, find_backend, seen
 from tinynn.autograd.grad_mode import Mode, grad_mode
 from tinynn.autograd.operation import Operation
 from tinynn.autograd.tensor import Tensor
+from tinynn.backend import recording
 from tinynn.backend.dtypes import DEFAULT_FLOAT, category, is_floating, result_type
 from tinynn.ops import arithmetic, choice, comparison, gathering
 from tinynn.ops.creation import as_tensor
@@ -50,6 +52,7 @@ def _write(operation: Operation, ufunc: str, target: Tensor, other: Any) -> Tens
     """Writes ufunc(target, other) into the target, whose shape and dtype must hold the result."""
     name = operation.name
     writable(name, target, other)
+    given, (target, other) = target, seen((target, other))
     xp = find_backend(operation, (target, other)).xp
     value = other.item() if isinstance(other, np.generic) else other
     if isinstance(other, Tensor):
@@ -66,11 +69,12 @@ def _write(operation: Operation, ufunc: str, target: Tensor, other: Any) -> Tens
         dtype = DEFAULT_FLOAT
     _fits(name, dtype, target)
     try:
-        getattr(xp, ufunc)(target.data, value, out=target.data, casting="unsafe")
+        write = recording.timed(name, getattr(xp, ufunc))
+        write(target.data, value, out=target.data, casting="unsafe")
     except (ValueError, TypeError, OverflowError) as error:
         raise explain(operation, (target, other), error) from None
     target.bump_version()
-    return target
+    return given
 
 
 _ADD = Operation("add_", ("input", "other"), promotes="common")
@@ -196,18 +200,20 @@ def _assign(name: str, self: Tensor, key: Any, value: Any) -> Tensor:
             )
         value = as_tensor(value, device=self.device)
     writable(name, self, value)
+    given, (self, value) = self, seen((self, value))
     find_backend(_operation(name), (self, value))
     slices, places = in_turn(name, self, key if type(key) is tuple else (key,))
     index = tuple([slice(None) if place is None else place.data for place in places])
     try:
         part = self.data[(*slices, ...)]
-        part[index or ...] = value.data if isinstance(value, Tensor) else value
+        write = recording.timed(name, operator.setitem)
+        write(part, index or ..., value.data if isinstance(value, Tensor) else value)
     except IndexError as error:
         raise index_error(name, error, self) from None
     except (ValueError, TypeError, OverflowError) as error:
         raise explain(_operation(name), (self, value), error) from None
     self.bump_version()
-    return self
+    return given
 
 
 @cache

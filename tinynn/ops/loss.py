@@ -9,6 +9,7 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from tinynn.backend import recording
 from tinynn.backend.dtypes import int64, is_floating
 from tinynn.ops.activation import log_softmax, softplus
 from tinynn.ops.arithmetic import add, div, mul, neg, sub
@@ -138,7 +139,7 @@ def nll_loss(
     """
     _check("nll_loss", input, target, weight, reduction)
     rows, labels = _rows("nll_loss", input, target, weight)
-    _check_range("nll_loss", labels, rows.shape[1], ignore_index)
+    recording.checked(_check_range, "nll_loss", labels.data, rows.shape[1], ignore_index)
     loss = _weighted(*_label_losses(rows, labels, weight, ignore_index), reduction)
     return loss if reduction != "none" or target.ndim == 1 else reshape(loss, target.shape)
 
@@ -298,9 +299,8 @@ def _rows(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> tu
     return reshape(input, (math.prod(expected), input.shape[-1])), reshape(target, (-1,))
 
 
-def _check_range(name: str, labels: Tensor, classes: int, ignore_index: int) -> None:
+def _check_range(name: str, values: Any, classes: int, ignore_index: int) -> None:
     """IndexError for the first label that is no class."""
-    values = labels.data
     bad = (values != ignore_index) & ((values < 0) | (values >= classes))
     if bool(bad.any()):
         place = int(bad.argmax())

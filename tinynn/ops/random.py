@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynn.autograd.tensor import Tensor
+from tinynn.backend import recording
 from tinynn.backend.devices import Device, transfer
 from tinynn.backend.dtypes import DEFAULT_FLOAT, as_dtype, int64
 from tinynn.backend.random import host_generator
@@ -14,18 +15,26 @@ from tinynn.ops.creation import shape_of
 from tinynn.ops.like import beside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tinynn.backend.dtypes import DTypeLike
 
 
-def _place(
-    array: Any,
+def _drawn(
+    draw: Callable[[np.random.Generator], Any],
     dtype: DTypeLike | None,
     device: str | Device | None,
     requires_grad: bool = False,
 ) -> Tensor:
+    """A tensor of what a function draws; a replay of a recorded step draws it anew."""
     wanted = DEFAULT_FLOAT if dtype is None else as_dtype(dtype)
-    array = np.asarray(array).astype(wanted, copy=False)
-    return Tensor(transfer(array, Device("cpu" if device is None else device)), requires_grad)
+    place = Device("cpu" if device is None else device)
+
+    def array() -> Any:
+        numbers = np.asarray(draw(host_generator())).astype(wanted, copy=False)
+        return transfer(numbers, place)
+
+    return Tensor(recording.drawn(array), requires_grad)
 
 
 def rand(
@@ -39,7 +48,8 @@ def rand(
     >>> rand(2, 3).shape
     (2, 3)
     """
-    return _place(host_generator().random(shape_of("rand", size)), dtype, device, requires_grad)
+    shape = shape_of("rand", size)
+    return _drawn(lambda generator: generator.random(shape), dtype, device, requires_grad)
 
 
 def randn(
@@ -53,8 +63,8 @@ def randn(
     >>> randn(2, 3).shape
     (2, 3)
     """
-    numbers = host_generator().standard_normal(shape_of("randn", size))
-    return _place(numbers, dtype, device, requires_grad)
+    shape = shape_of("randn", size)
+    return _drawn(lambda generator: generator.standard_normal(shape), dtype, device, requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: DTypeLike | None = None, device: Any = None) -> Tensor:
@@ -103,8 +113,12 @@ def randint(
         low, high = 0, low
     if high <= low:
         raise RuntimeError(f"randint: high must be above low, got low={low}, high={high}")
-    numbers = host_generator().integers(low, high, shape_of("randint", (size,)))
-    return _place(numbers, int64 if dtype is None else dtype, device)
+    shape = shape_of("randint", (size,))
+    return _drawn(
+        lambda generator: generator.integers(low, high, shape),
+        int64 if dtype is None else dtype,
+        device,
+    )
 
 
 def randperm(n: int, *, device: str | Device | None = None) -> Tensor:
@@ -113,4 +127,4 @@ def randperm(n: int, *, device: str | Device | None = None) -> Tensor:
     >>> randperm(4).shape
     (4,)
     """
-    return _place(host_generator().permutation(n), int64, device)
+    return _drawn(lambda generator: generator.permutation(n), int64, device)

@@ -44,6 +44,7 @@ class AdamW(Optimizer):
 
     memory_names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     counts_steps = True
+    scheduled = ("lr", "betas")
 
     def __init__(
         self,

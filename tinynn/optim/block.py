@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinynn.autograd import Tensor
+from tinynn.backend import recording
 from tinynn.backend.devices import array_module, device_of, transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tinynn.optim.flat_parameters import FlatParameters
 
@@ -67,6 +68,21 @@ class Block:
             run = Run(position, group, steps)
         if run is not None:
             yield run
+
+    @recording.repeated
+    def count(self, run: Run, each: bool) -> None:
+        """Counts an update of a run: each of them, or only whether there was one."""
+        for position in range(run.first, run.last + 1):
+            self.steps[position] = self.steps[position] + 1 if each else 1
+
+    def saved_for_replay(self) -> Callable[[], None]:
+        """What puts back the counts as they are now."""
+        steps = list(self.steps)
+
+        def restore() -> None:
+            self.steps[:] = steps
+
+        return restore
 
     def extent(self, first: int, last: int) -> slice:
         """The elements, in the flat arrays, of the parameters from `first` to `last`."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tinynn.autograd import Tensor
 from tinynn.autograd.node import Leaf
 from tinynn.backend.devices import array_module, device_of
+from tinynn.backend.recording import plain, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -65,7 +66,7 @@ class Place:
         if type(leaf) is not Leaf:
             return
         leaf.slot = self.grad
-        if leaf.grad is not None and leaf.grad.data is not self.grad:
+        if leaf.grad is not None and plain(leaf.grad.data) is not self.grad:
             self.grad[...] = leaf.grad.data
             leaf.grad = Tensor(self.grad)
 
@@ -137,8 +138,8 @@ def gradient_runs(parameters: Iterable[Tensor]) -> Iterator[Any]:
         if gradient is None:
             continue
         place = getattr(parameter, "place", None)
-        if place is None or gradient.data is not place.grad:
-            yield gradient.data
+        if place is None or plain(gradient.data) is not place.grad:
+            yield seen(gradient.data)
             continue
         if run and not place.follows(run[-1]):
             yield _span(run)
@@ -149,7 +150,7 @@ def gradient_runs(parameters: Iterable[Tensor]) -> Iterator[Any]:
 
 
 def _span(run: list[Place]) -> Any:
-    return run[0].buffers[1][run[0].start : run[-1].stop]
+    return seen(run[0].buffers[1][run[0].start : run[-1].stop])
 
 
 def _places_in_a_row(parameters: Sequence[Tensor]) -> list[Place] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tinynn.autograd import Tensor, enable_grad
-from tinynn.optim.block import Block
+from tinynn.backend import recording
+from tinynn.optim.block import Block, Run
 from tinynn.optim.flat_parameters import FlatParameters, group_by_memory
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Optimizer:
 
     memory_names: ClassVar[tuple[str, ...]]  # of all arrays that there may be
     counts_steps: ClassVar[bool]  # whether an update depends on how many there were
+    scheduled: ClassVar[tuple[str, ...]] = ("lr",)  # options that may change from step to step
 
     def __init__(self, params: Parameters, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -95,21 +97,12 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self._gather()
+        recorder = recording.current()
+        if recorder is not None:
+            self._tell(recorder)
         for block in self._blocks:
             for run in block.runs():
-                elements = block.extent(run.first, run.last)
-                names = self.remembered(run.group)
-                self.update(
-                    run.group,
-                    block.flat.data[elements],
-                    block.flat.grad[elements],
-                    [block.remember(name)[elements] for name in names],
-                    run.steps,
-                )
-                for position in range(run.first, run.last + 1):
-                    block.flat.parameters[position].bump_version()
-                    if names:
-                        block.steps[position] = run.steps + 1 if self.counts_steps else 1
+                self._update_run(block, run)
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -225,6 +218,56 @@ class Optimizer:
                 "belongs to one group, once"
             )
 
+    def _update_run(self, block: Block, run: Run) -> None:
+        """Updates adjacent parameters, and counts it."""
+        elements = block.extent(run.first, run.last)
+        names = self.remembered(run.group)
+        group, steps = run.group, run.steps
+        if recording.current() is not None:  # what changes from step to step is read anew in each
+            group = group | {name: _live(run.group, name) for name in self.scheduled}
+            if names:
+                steps = recording.live(lambda: block.steps[run.first])
+        recording.timed(f"{self._name}.step", self.update)(
+            group,
+            recording.seen(block.flat.data[elements]),
+            recording.seen(block.flat.grad[elements]),
+            [recording.seen(block.remember(name)[elements]) for name in names],
+            steps,
+        )
+        for position in range(run.first, run.last + 1):
+            block.flat.parameters[position].bump_version()
+        if names:
+            block.count(run, self.counts_steps)
+
+    def _tell(self, recorder: Any) -> None:
+        """Says what the calls of a step depend on besides the gradients."""
+        recorder.named(f"{self._name}.step")
+        recorder.constant(f"the memory of {self._name}", lambda: tuple(self._blocks))
+        for number, group in enumerate(self.param_groups):
+            recorder.constant(
+                f"what {self._name} remembers of group {number}",
+                lambda group=group: self.remembered(group),
+            )
+            changing = ("params", "initial_lr", *self.scheduled)
+            names = [name for name in group if name not in changing]
+            recorder.constant(
+                f"an option of group {number} of {self._name}",
+                lambda group=group, names=names: tuple([group[name] for name in names]),
+            )
+        for parameter in self._parameters():
+            if parameter.requires_grad:
+                recorder.note_gradient(parameter.node)
+
+    def saved_for_replay(self) -> Callable[[], None]:
+        """What puts back the options as they are now."""
+        options = [dict(group) for group in self.param_groups]
+
+        def restore() -> None:
+            for group, before in zip(self.param_groups, options, strict=True):
+                group.update(before)
+
+        return restore
+
     def _gather(self) -> None:
         """Brings all that is to be updated into flat memory."""
         if any(parameter.grad is not None for parameter in self._left_out) or not all(
@@ -296,6 +339,17 @@ class Optimizer:
                     f"{self._name}.load_state_dict: {name} of {owner} is "
                     f"{tuple(state[name].shape)}, expected {shape}"
                 )
+
+
+def _live(group: dict[str, Any], name: str) -> Any:
+    """An option as a recorder sees it: a number, or each of a tuple, that is read in each step."""
+    if isinstance(group[name], tuple):
+        return tuple(_live_element(group, name, place) for place in range(len(group[name])))
+    return recording.live(lambda: group[name])
+
+
+def _live_element(group: dict[str, Any], name: str, place: int) -> Any:
+    return recording.live(lambda: group[name][place])
 
 
 def check_not_negative(optimizer: str, group: Mapping[str, Any], *names: str) -> None:

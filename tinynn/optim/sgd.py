@@ -42,6 +42,7 @@ class SGD(Optimizer):
 
     memory_names = ("momentum_buffer",)
     counts_steps = False
+    scheduled = ("lr", "momentum")
 
     def __init__(
         self,
@@ -86,7 +87,8 @@ class SGD(Optimizer):
             *memory,
             lr=group["lr"],
             momentum=group["momentum"],
-            dampening=group["dampening"] if steps else 0.0,  # v = g at first: v is zero then
+            # v = g at first: v is zero then
+            dampening=group["dampening"] if group["dampening"] and steps else 0.0,
             weight_decay=group["weight_decay"],
             nesterov=group["nesterov"],
             maximize=group["maximize"],

@@ -51,5 +51,5 @@ def dropout(
     return narrowed(wide * (kept.astype(wide.dtype) * scale), x, out)
 
 
-def _word(value: Any) -> int:
-    return int(value.item() if hasattr(value, "item") else value) & _MASK
+def _word(value: Any) -> Any:
+    return value.astype("uint64") & _MASK if hasattr(value, "astype") else value & _MASK

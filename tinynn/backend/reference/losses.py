@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinynn.backend import recording
 from tinynn.backend.devices import array_module
 from tinynn.backend.reference.precision import narrowed, widened
 
@@ -37,7 +38,7 @@ def softmax_cross_entropy(
     """
     xp, wide = array_module(logits), widened(logits)
     counts = target != ignore_index
-    _check_range(target, counts, logits.shape[1])
+    recording.checked(_check_range, target, ignore_index, logits.shape[1])
     target = xp.where(counts, target, 0)
     classes = xp.arange(logits.shape[1])
     on_target = (classes == target[:, None]) & counts[:, None]
@@ -65,8 +66,8 @@ def softmax_cross_entropy(
     return narrowed(xp.asarray(loss), logits), narrowed(gradient, logits)
 
 
-def _check_range(target: Array, counts: Array, classes: int) -> None:
-    bad = counts & ((target < 0) | (target >= classes))
+def _check_range(target: Array, ignore_index: int, classes: int) -> None:
+    bad = (target != ignore_index) & ((target < 0) | (target >= classes))
     if bool(bad.any()):
         place = int(bad.argmax())
         raise IndexError(

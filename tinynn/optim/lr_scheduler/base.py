@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tinynn.backend import recording
 from tinynn.optim.optimizer import Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class LRScheduler:
@@ -62,6 +64,7 @@ class LRScheduler:
         """The rate of each group at `last_epoch`."""
         raise NotImplementedError
 
+    @recording.repeated
     def step(self) -> None:
         """Goes on by one epoch, or step, and sets the rates; comes after the optimizer's step."""
         self.last_epoch += 1
@@ -94,6 +97,16 @@ class LRScheduler:
             )
         vars(self).update(state_dict)
         self._set(self._last_lr)
+
+    def saved_for_replay(self) -> Callable[[], None]:
+        """What puts back the schedule and the rates as they are now."""
+        state, put_back = deepcopy(self.state_dict()), self.optimizer.saved_for_replay()
+
+        def restore() -> None:
+            self.load_state_dict(state)
+            put_back()
+
+        return restore
 
     def _set(self, rates: Sequence[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tinynn.backend import recording
 from tinynn.optim.lr_scheduler.base import LRScheduler
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.last_epoch = 0
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
+    @recording.repeated
     def step(self, metrics: float) -> None:  # type: ignore[override]
         """Takes the metric of an epoch, a number or a 0-d tensor, and may reduce the rates."""
         metric = float(metrics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
+from tinynn.backend import recording
 from tinynn.optim.lr_scheduler.base import LRScheduler
 from tinynn.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
@@ -69,6 +70,7 @@ class SequentialLR(LRScheduler):
         self.schedulers[0].restart()
         self._last_lr = self.schedulers[0].get_last_lr()
 
+    @recording.repeated
     def step(self) -> None:
         """Goes on by one epoch in the schedule whose turn it is."""
         self.last_epoch += 1

@@ -1,0 +1,240 @@
+"""The recorder: what is written down of one run of a function.
+
+It knows the run's operations, arguments, tensors and gradients, and what happened besides array
+calls; the array calls are the tracer's business.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tinynn.autograd.node import Leaf, Node
+from tinynn.autograd.operation import Operation
+from tinynn.autograd.tensor import Tensor, make_tensor, shared_version
+from tinynn.backend import recording
+from tinynn.backend.devices import BACKENDS, Backend
+from tinynn.capture.buffers import INPUT, LIVE, Buffer, View
+from tinynn.capture.call import IN_PLACE, Call
+from tinynn.capture.errors import value_read
+from tinynn.capture.fusion import Applied, Fusion
+from tinynn.capture.host import HostSide
+from tinynn.capture.traced import TracedArray, unwrapped
+from tinynn.capture.tracer import Tracer
+
+
+class Recorder(Tracer):
+    """What is written down of one run of a function.
+
+    Arguments:
+        backend: of the arrays that are watched.
+
+    Attributes:
+        inputs: the buffers of the arguments, in order.
+        applied: the operations that were carried out, in order.
+        fusion: which of them are carried out otherwise.
+        host: what happened besides array calls.
+        leaves: of each leaf whose gradient was read or written, the gradient before; ANY if it was
+            replaced before anything depended on it.
+        tensors: the tensors of others that were read, by id: (tensor, its array, its node).
+        versions: of the memory of others that was written.
+    """
+
+    records = True  # unlike a profiler, see backend/recording.py
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
+        self.inputs: list[Buffer] = []
+        self.applied: list[Applied] = []
+        self.fusion = Fusion()
+        self.host = HostSide()
+        self.leaves: dict[Leaf, Any] = {}
+        self.before: dict[Leaf, Any] = {}
+        self.tensors: dict[int, tuple[Tensor, Any, Any]] = {}
+        self.versions: dict[int, Any] = {}
+        self._nodes: dict[Node, int] = {}
+        self._thread = threading.get_ident()
+
+    def is_here(self) -> bool:
+        """Whether it watches this thread."""
+        return threading.get_ident() == self._thread
+
+    def begin(self) -> None:
+        """Watches from now on."""
+        recording.begin(self)
+
+    def end(self) -> None:
+        """Watches no longer."""
+        self.is_open = False
+        recording.end(self)
+
+    # ---- operations
+
+    def run(
+        self,
+        operation: Operation,
+        inputs: Iterable[Any],
+        attributes: dict[str, Any],
+        run: Callable[..., Tensor],
+    ) -> Tensor:
+        """Carries out an operation of the engine on traced arrays."""
+        # What comes from another device is a constant to the step.
+        inputs = list(inputs) if operation.name == "to_device" else self.adopt(inputs)
+        number = len(self.applied)
+        chosen = self.fusion(number, operation, attributes)
+        if chosen is None:
+            self.applied.append(Applied(operation, inputs, attributes, inputs[0]))
+            joined: Tensor = inputs[0]
+            return joined
+        operation, attributes = chosen
+        self.applied.append(Applied(operation, inputs, attributes, None))
+        before, self.scope = self.scope, (number, operation.name)
+        try:
+            result = run(operation, inputs, attributes)
+        finally:
+            self.scope = before
+        self.applied[number] = Applied(operation, inputs, attributes, result)
+        if isinstance(result.node, Node):
+            self._nodes.setdefault(result.node, number)
+        return result
+
+    def backward(self, node: Node) -> None:
+        """Says that the gradients of a node come next."""
+        self.scope = (self._nodes.get(node, -1), f"{node.operation.name} backward")
+
+    def backward_done(self, node: Node, arrays: Iterable[Any]) -> None:
+        """Says that they have come."""
+        self.scope = (-1, "")
+
+    def named(self, name: str) -> None:
+        """Says what the next calls are for, outside of operations."""
+        self.scope = (-1, name)
+
+    def numbered_calls(self) -> Iterable[tuple[int, Call]]:
+        """The calls, each with the number of the operation that it is part of, or -1."""
+        return zip(self.call_numbers, self.calls, strict=True)
+
+    # ---- what comes in and goes out
+
+    def input(self, array: Any) -> TracedArray:
+        """The next argument of the function."""
+        if not array.flags.c_contiguous:
+            array = self.xp.ascontiguousarray(array)
+        buffer = self.memory.add(array, INPUT)
+        buffer.position = len(self.inputs)
+        self.inputs.append(buffer)
+        return self.keep(array)
+
+    def output(self, traced: TracedArray) -> tuple[TracedArray, View]:
+        """A result: where it lies; an argument is returned as a copy."""
+        view = self.view(traced)
+        if view.buffer.kind == INPUT:
+            traced = self.copy(traced, traced.dtype)
+            view = self.view(traced)
+        return traced, view
+
+    def adopt(self, inputs: Iterable[Any]) -> list[Any]:
+        """The inputs of an operation, with tensors on traced arrays in place of others."""
+        return [self.tensor(item) if isinstance(item, Tensor) else item for item in inputs]
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        """A tensor as the recorder sees it: the same node and version, over a traced array."""
+        if isinstance(tensor.data, TracedArray):
+            self.array(tensor.data)
+            return tensor
+        self.tensors.setdefault(id(tensor), (tensor, tensor.data, tensor.node))
+        if isinstance(tensor.node, Leaf):
+            self.note_gradient(tensor.node)
+        return make_tensor(self.array(tensor.data), tensor.node, shared_version(tensor))
+
+    # ---- gradients and versions
+
+    def note_gradient(self, leaf: Leaf) -> None:
+        """Says that what a leaf's gradient is before the step matters."""
+        self.leaves.setdefault(leaf, leaf.grad)
+
+    def gradient_written(self, leaf: Leaf) -> None:
+        """Says that a leaf's gradient is replaced, whatever it was."""
+        if leaf not in self.leaves:
+            self.leaves[leaf], self.before[leaf] = ANY, leaf.grad
+
+    def bumped(self, version: Any) -> None:
+        """Says that memory with this version was changed."""
+        self.versions[id(version)] = version
+
+    # ---- besides array calls
+
+    def live(self, read: Callable[[], float], dtype: str) -> TracedArray:
+        """A number that changes from call to call, as an array [1]."""
+        array = self.xp.zeros(1, dtype)
+
+        def fill() -> None:
+            array[0] = read()
+
+        return self._live(array, fill, read)
+
+    def drawn(self, draw: Callable[[], Any]) -> TracedArray:
+        """An array that is made anew on the host in each call."""
+        with self.suspended():
+            array = draw()
+
+        def fill() -> None:
+            array[...] = draw()
+
+        return self._live(array, fill, draw, done=True)
+
+    def _live(
+        self, array: Any, fill: Callable[[], None], owner: Any, done: bool = False
+    ) -> TracedArray:
+        self.host.add(fill, owner, reads=True)
+        if not done:
+            fill()
+        self.memory.add(array, LIVE)
+        traced = self.keep(array)
+        self.host.readers[id(array)] = owner
+        return traced
+
+    def truth(self, traced: TracedArray) -> bool:
+        """`bool(array)`: of a live number a condition of the plan; else an error."""
+        read = self.host.readers.get(id(traced.array))
+        if read is None:
+            raise value_read("bool(array)")
+        return bool(self.constant("whether a number is zero", lambda: bool(read())))
+
+    def constant(self, name: str, read: Callable[[], Any]) -> Any:
+        """A value that the calls depend on."""
+        return self.host.constant(name, read)
+
+    def repeat(self, action: Callable[[], Any], owner: Any) -> Any:
+        """Does something on the host, now and in each replay; see HostSide.add."""
+        self.host.add(action, owner, reads=False)
+        with self.suspended():
+            return action()
+
+    def check(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        """Runs what raises for bad values, now and in each replay."""
+        function(*unwrapped(arguments))
+        self.add(function.__name__.strip("_"), IN_PLACE, function, self.noted(arguments), [])
+
+    def backend_like(self, backend: Backend) -> Backend:
+        """The recording form of a backend, if its arrays are watched."""
+        return BACKENDS[self.traced] if backend is self.backend else backend
+
+    def suspended(self) -> Any:
+        """A context in which nothing is written down."""
+        return _Suspended(self)
+
+
+ANY = object()  # in `leaves`: the gradient was replaced before anything depended on it
+
+
+class _Suspended:
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def __enter__(self) -> None:
+        recording.end(self.recorder)
+
+    def __exit__(self, *exception: object) -> None:
+        recording.begin(self.recorder)
