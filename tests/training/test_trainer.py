@@ -150,7 +150,9 @@ def scripted(values):
 def test_early_stopping_waits_for_its_patience():
     model, batches = linear_model(), as_tensors(make_batches(1))
     script = scripted([0.1, 0.3, 0.2, 0.3, 0.25, 0.9, 0.9])
-    trainer = make_trainer(model, metrics=[script], monitor="train_script", early_stopping=3)
+    trainer = make_trainer(
+        model, metrics=[script], monitor="train_script", early_stopping=3, compile=False
+    )
     result = trainer.fit(batches, epochs=7)
     assert result.stopped_early
     assert len(result.history) == 5  # the best is epoch 2: as good again is not better
@@ -167,6 +169,7 @@ def test_the_best_epoch_can_be_restored(tmp_path, with_folder):
         monitor="train_script",
         restore_best=True,
         folder=tmp_path if with_folder else None,
+        compile=False,
     )
     trainer.fit(as_tensors(batches), epochs=5)
     weights, _ = train_by_hand(batches, epochs=2)
@@ -271,7 +274,8 @@ def test_a_signal_ends_training_after_the_step_and_keeps_it(tmp_path, number):
             os.kill(os.getpid(), number)
         return np.array(0.0)
 
-    trainer = make_trainer(model, folder=tmp_path, metrics=[Metric("x", interrupting)])
+    metrics = [Metric("x", interrupting)]
+    trainer = make_trainer(model, folder=tmp_path, metrics=metrics, compile=False)
     with pytest.raises(TrainingInterrupted) as caught:
         trainer.fit(as_tensors(make_batches()), epochs=5)
     assert caught.value.signal == number

@@ -92,6 +92,10 @@ def train_mnist(
     checkpoint_every: Annotated[
         int | None, typer.Option(metavar="STEPS", help="Checkpoints within epochs, too.")
     ] = None,
+    compile: Annotated[
+        bool,
+        typer.Option("--compile/--no-compile", help="Record the step once and replay it: faster."),
+    ] = True,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, with its options.")
     ] = False,
@@ -128,6 +132,7 @@ def train_mnist(
         overwrite=overwrite,
         find_lr=lr == FIND and not resume,
         checkpoint_every=checkpoint_every,
+        compile=compile,
     )
     print(f"\n{accuracy_table(judgement, RunFolder(out).load_config().classes)}\n")
     print(f"the run is in {out}; try: tinynn predict {out} FILE_OR_FOLDER")

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinynn.autograd import Tensor
 from tinynn.backend.random import get_rng_state, set_rng_state
+from tinynn.capture import CaptureError, Compiled
 from tinynn.nn.utils import clip_grad_norm_
 from tinynn.ops.conversion import host
 from tinynn.optim.lr_scheduler import ReduceLROnPlateau
@@ -63,6 +64,8 @@ class Fit:
         self.batches_per_epoch = len(loader)
         self.device = device_of_model(self.model)
         self.progress = choose_progress(trainer.progress)
+        # A plan for each place of a batch in its step, and for a last batch that is smaller.
+        self.compiled = Compiled(self.compute, most_plans=2 * trainer.accumulate + 8)
         self.signals = HeldSignals()
         self.checkpoints: Checkpoints | None = None
         self.saved_step: int | None = None
@@ -129,17 +132,18 @@ class Fit:
         samples_in_step = 0
         for inputs, target in self.remaining_batches():
             inputs, target = inputs.to(device=self.device), target.to(device=self.device)
-            output = self.model(inputs)
-            loss = self.trainer.loss(output, target)
-            values = [loss.data, *(metric(output, target) for metric in self.trainer.metrics)]
-            self.averages.add(values, len(target))
-            self.learning_rates.append(self.optimizer.param_groups[0]["lr"])
-            samples_in_step = self.backward(loss, len(target), samples_in_step)
             self.batch += 1
             is_last = self.batch == self.batches_per_epoch
-            if is_last or self.batch % self.trainer.accumulate == 0:
+            completes_step = is_last or self.batch % self.trainer.accumulate == 0
+            values = self.train_on(inputs, target, samples_in_step, completes_step)
+            self.averages.add(values, len(target))
+            self.learning_rates.append(self.optimizer.param_groups[0]["lr"])
+            if self.trainer.after_batch is not None:
+                self.trainer.after_batch(values, self.learning_rates[-1])
+            samples_in_step += len(target)
+            if completes_step:
                 samples_in_step = 0
-                self.take_step()
+                self.finish_step()
                 if not is_last:  # after the last batch, the epoch is finished first
                     self.stop_if_asked()
                     self.save_if_due()
@@ -153,27 +157,50 @@ class Fit:
             return iter(self.loader.epoch(self.epoch, start=self.batch))
         return islice(iter(self.loader), self.batch, None)
 
-    def backward(self, loss: Tensor, samples: int, samples_before: int) -> int:
-        """Adds a batch's gradient to that of the step; returns how many samples that one is of.
+    def train_on(
+        self, inputs: Tensor, target: Tensor, samples_before: int, completes_step: bool
+    ) -> list[Any]:
+        """Computes a batch, from a plan where that is possible; gives its loss and metrics."""
+        if self.trainer.compile:
+            try:
+                values: list[Any] = self.compiled(inputs, target, samples_before, completes_step)
+                return values
+            except CaptureError as error:  # nothing has been changed by then
+                self.trainer.compile = False
+                warnings.warn(TrainingWarning(f"the step is not compiled: {error}"), stacklevel=4)
+        return self.compute(inputs, target, samples_before, completes_step)
 
-        It becomes the gradient of the mean over all of them, however many each batch has.
+    def compute(
+        self, inputs: Tensor, target: Tensor, samples_before: int, completes_step: bool
+    ) -> list[Any]:
+        """Adds a batch's gradient to that of the step, and takes the step if it is complete."""
+        output = self.model(inputs)
+        loss = self.trainer.loss(output, target)
+        values = [loss.data, *(metric(output, target) for metric in self.trainer.metrics)]
+        self.backward(loss, len(target), samples_before)
+        if completes_step:
+            if self.trainer.clip_norm is not None:
+                clip_grad_norm_(self.model.parameters(), self.trainer.clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return values
+
+    def backward(self, loss: Tensor, samples: int, samples_before: int) -> None:
+        """Adds a batch's gradient to that of the step.
+
+        It becomes the gradient of the mean over all samples, however many each batch has.
         """
         if self.trainer.accumulate == 1:
             loss.backward()
-            return samples
+            return
         together = samples_before + samples
         if samples_before:
             for parameter in self.model.parameters():
                 if parameter.grad is not None:
                     parameter.grad.mul_(samples_before / together)
         (loss * (samples / together)).backward()
-        return together
 
-    def take_step(self) -> None:
-        if self.trainer.clip_norm is not None:
-            clip_grad_norm_(self.model.parameters(), self.trainer.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+    def finish_step(self) -> None:
         self.step += 1
         if self.steps_scheduler:
             self.trainer.scheduler.step()

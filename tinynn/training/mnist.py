@@ -78,6 +78,7 @@ def train_mnist(
     overwrite: bool = False,
     find_lr: bool = False,
     checkpoint_every: int | None = None,
+    compile: bool = True,
     progress: Progress | str | None = "auto",
     say: Say = print,
 ) -> Judgement:
@@ -94,6 +95,7 @@ def train_mnist(
         overwrite: replace the run in the folder, once the data are there.
         find_lr: begin with a learning-rate range test (lr_range.png) and use what it suggests.
         checkpoint_every: a checkpoint after every so many steps, besides those after epochs.
+        compile: record the step once and replay it, see `tn.compile`; the results are the same.
         progress: as for Trainer.
         say: receives lines of text.
 
@@ -143,6 +145,7 @@ def train_mnist(
         len(loader),
         folder=run.path,
         checkpoint_every=checkpoint_every,
+        compile=compile,
         progress=progress,
     )
     judges = _plain_loader(config, validation)

@@ -39,6 +39,11 @@ class Trainer:
             written. There is a checkpoint after each epoch, and after Ctrl-C or SIGTERM; the last
             two and the best epoch's are kept.
         checkpoint_every: a checkpoint after every so many steps, too.
+        compile: record the step and replay it (see `tn.compile`); a step that cannot be recorded
+            is run as it is, with a TrainingWarning.
+        after_batch: called as after_batch(values, learning_rate) with the loss and the metrics of
+            each batch, arrays of no dimensions on the device; what is to happen in Python at each
+            step belongs here, since the step itself is replayed.
         progress: "auto" is a live bar on a terminal and lines elsewhere; None is silence.
 
     >>> import tinynn as tn
@@ -65,6 +70,8 @@ class Trainer:
     folder: StrPath | None = None
     checkpoint_every: int | None = None
     progress: Progress | str | None = "auto"
+    compile: bool = True
+    after_batch: Callable[[Sequence[Any], float], Any] | None = None
 
     def fit(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -136,7 +136,7 @@ def train(
     trainer = recipe.make_trainer(model, len(loader), progress=rows, **options)
     if schedule is not None:
         trainer.scheduler = schedule(trainer.optimizer, recipe.epochs * len(loader))
-    trainer.loss = steps = _Steps(trainer.loss, trainer.optimizer)
+    trainer.after_batch = steps = _Steps()
     diverged = None
     try:
         trainer.fit(loader, recipe.epochs, plain(validation))
@@ -146,19 +146,15 @@ def train(
 
 
 class _Steps:
-    """A loss that remembers its value and the learning rate at every training step."""
+    """Remembers the loss and the learning rate of every training step."""
 
-    def __init__(self, loss: Callable[[Tensor, Tensor], Tensor], optimizer: Optimizer) -> None:
-        self.loss, self.optimizer = loss, optimizer
+    def __init__(self) -> None:
         self.rates: list[float] = []
         self._values: list[Any] = []
 
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        value = self.loss(output, target)
-        if value.requires_grad:  # not one of an evaluation
-            self.rates.append(float(self.optimizer.param_groups[0]["lr"]))
-            self._values.append(value.data)
-        return value
+    def __call__(self, values: Sequence[Any], rate: float) -> None:
+        self.rates.append(float(rate))
+        self._values.append(values[0])
 
     def losses(self) -> list[float]:
         """The values so far. Waits for the device."""
