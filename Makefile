@@ -1,7 +1,7 @@
 ## make mnist   train the MNIST classifier        (make mnist ARGS="--epochs 5 --hidden none")
 ## make test    run every test                    (make test ARGS="tests/nn -k linear")
 ## make lint    check style and types
-## make bench   compare speed with NumPy, and with PyTorch where it is installed
+## make bench   compare speed with NumPy, and with PyTorch, JAX and scikit-learn where installed
 ##              (make bench RESULTS=benchmarks/results keeps the figures there as JSON)
 ## make clean   remove .venv and caches; what runs/ holds stays
 ##
@@ -12,7 +12,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 RESULTS ?=
-BENCHMARKS := import_time ops train_step epoch
+BENCHMARKS := import_time ops train_step models memory scaling epoch
 
 .DELETE_ON_ERROR:
 .PHONY: help mnist test lint bench clean

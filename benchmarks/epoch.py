@@ -2,8 +2,9 @@
 
 The command `tinynn train mnist` itself is run, in processes of its own, and says in its metrics how
 long the epochs took: 55,000 images in batches of 64, then 5,000 to validate with. PyTorch trains by
-the same recipe, eager, in turn with it. Peak memory and the seconds in all are those of the whole
-process: for tinynn that includes the test images, checkpoints and pictures.
+the same recipe, eager, in turn with it, and so does scikit-learn's MLPClassifier, but for the
+schedule, which it has not. Peak memory and the seconds in all are those of the whole process: for
+tinynn that includes the test images, checkpoints and pictures.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.harness import (
     duration,
     has_peer,
     header,
+    plural,
     run_fresh,
     run_measured,
     table,
@@ -32,7 +34,12 @@ from tinynn.backend.timing import in_turn
 
 GOAL_SECONDS = 1.5
 GOAL_MEGABYTES = 700
-TITLES = {"tinynn": "tinynn", "torch": "PyTorch"}
+TITLES = {
+    "tinynn": "tinynn",
+    "eager": "tinynn, eager",
+    "torch": "PyTorch",
+    "sklearn": "scikit-learn",
+}
 
 
 class Training(NamedTuple):
@@ -43,17 +50,22 @@ class Training(NamedTuple):
     peak_bytes: int
 
 
-def train_in_tinynn(threads: int, epochs: int, data: str | None) -> Training:
-    """Runs `tinynn train mnist`."""
+def train_in_tinynn(threads: int, epochs: int, data: str | None, *flags: str) -> Training:
+    """Runs `tinynn train mnist`, with further flags if need be."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "run")
         options = {"--epochs": epochs, "--threads": threads, "--out": out}
         options |= {} if data is None else {"--data": data}
         words = [str(word) for option in options.items() for word in option]
-        run = run_measured(["-m", "tinynn", "train", "mnist", *words], threads=threads)
+        run = run_measured(["-m", "tinynn", "train", "mnist", *words, *flags], threads=threads)
         rows = [json.loads(line) for line in Path(out, "metrics.jsonl").read_text().splitlines()]
     epoch_seconds = statistics.median(row["seconds"] for row in rows)
     return Training(epoch_seconds, run.seconds, run.peak_bytes)
+
+
+def train_eagerly(threads: int, epochs: int, data: str | None) -> Training:
+    """Runs the command without recording the step and replaying it."""
+    return train_in_tinynn(threads, epochs, data, "--no-compile")
 
 
 def train_in_torch(threads: int, epochs: int, data: str | None) -> Training:
@@ -63,9 +75,18 @@ def train_in_torch(threads: int, epochs: int, data: str | None) -> Training:
     return Training(statistics.median(json.loads(run.output)), run.seconds, run.peak_bytes)
 
 
+def train_in_sklearn(threads: int, epochs: int, data: str | None) -> Training:
+    """Trains in scikit-learn, without the command's test images, checkpoints and pictures."""
+    code = f"from benchmarks.mnist_in_sklearn import train; train({epochs}, {data!r})"
+    run = run_measured(["-c", code], threads=threads)
+    return Training(statistics.median(json.loads(run.output)), run.seconds, run.peak_bytes)
+
+
 TRAIN: dict[str, Callable[[int, int, str | None], Training]] = {
     "tinynn": train_in_tinynn,
+    "eager": train_eagerly,
     "torch": train_in_torch,
+    "sklearn": train_in_sklearn,
 }
 
 
@@ -85,8 +106,9 @@ def measure(threads: int, names: Sequence[str], options: argparse.Namespace) -> 
             "whole_process": statistics.median(training.seconds for training in found),
             "peak_bytes": max(training.peak_bytes for training in found),
         }
-    if "torch" in names:
-        figures["torch / tinynn"] = rounds.ratio("torch", "tinynn")
+    for name in names:
+        if name != "tinynn":
+            figures[f"{name} / tinynn"] = rounds.ratio(name, "tinynn")
     return figures
 
 
@@ -97,16 +119,14 @@ def report(figures: dict[str, Any]) -> None:
         if name in figures:
             its = figures[name]
             memory = f"{its['peak_bytes'] / 1e6:.0f} MB"
-            rows.append(
-                [TITLES[name], duration(its["epoch"]), duration(its["whole_process"]), memory]
-            )
-    threads = figures["threads"]
+            row = [TITLES[name], duration(its["epoch"]), duration(its["whole_process"]), memory]
+            ratio = figures.get(f"{name} / tinynn")
+            rows.append([*row, "" if ratio is None else f"{ratio:.2f}"])
     print(
-        f"\n{threads} thread{'s' if threads > 1 else ''}, epochs in a process: {figures['epochs']}"
+        f"\n{plural(figures['threads'], 'thread')}, {plural(figures['epochs'], 'epoch')} a process"
     )
-    print(table(["", "epoch", "whole process", "peak memory"], rows))
-    if "torch" in figures:
-        print(f"PyTorch / tinynn: {figures['torch / tinynn']:.2f} (above 1: tinynn is faster)")
+    columns = ["", "epoch", "whole process", "peak memory", "epoch / tinynn's"]
+    print(table(columns, rows), flush=True)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -128,7 +148,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"(goals: {GOAL_SECONDS} s with 2 threads; under {GOAL_MEGABYTES} MB)", flush=True)
     if options.data is None:
         run_fresh("from tinynn.data import MNIST; MNIST(train=True), MNIST(train=False)")
-    names = ["tinynn"] if options.quick or not has_peer("torch") else list(TRAIN)
+    names = ["tinynn"]
+    if not options.quick:
+        names += ["eager", *(name for name in ("torch", "sklearn") if has_peer(name))]
     trainings = []
     for threads in options.threads:
         trainings.append(measure(threads, names, options))

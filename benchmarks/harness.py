@@ -8,22 +8,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinynn.backend.machine import installed, machine, versions
-from tinynn.backend.timing import calls_in, seconds_per_call
+from tinynn.backend.machine import ABSENT, machine, version, versions
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 100
+FIXED_SPACE = "\N{NO-BREAK SPACE}"  # where no line breaks
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
+    "NPROC",  # of JAX
 )
+# The libraries to compare with, and the packages that they come in.
+PEERS = {"torch": "torch", "jax": "jax", "sklearn": "scikit-learn"}
 # Until its own program is loaded, Linux counts as a process's memory that of the process which
 # starts it. So the process to be measured is started by one that has little.
 MEASURE_CHILD = """
@@ -50,13 +54,21 @@ def arguments(documentation: str) -> argparse.ArgumentParser:
 def header(title: str) -> str:
     """The lines that open a report: what is measured, on which machine, with which versions."""
     its = machine()
+    present = {name: number for name, number in all_versions().items() if number != ABSENT}
+    text = ", ".join(f"{name}{FIXED_SPACE}{number}" for name, number in present.items())
+    lines = textwrap.wrap(text, WIDTH, break_on_hyphens=False)
     return "\n".join(
         [
             title,
             f"{its['processor']}, {its['cores']} cores usable, load {its['load']}",
-            ", ".join(installed()),
+            *(line.replace(FIXED_SPACE, " ") for line in lines),
         ]
     )
+
+
+def all_versions() -> dict[str, str]:
+    """The versions of Python, tinynn, what it computes with, and its peers."""
+    return versions() | {package: version(package) for package in PEERS.values()}
 
 
 def write_json(path: str | None, benchmark: str, figures: Any) -> None:
@@ -72,7 +84,7 @@ def write_json(path: str | None, benchmark: str, figures: Any) -> None:
         "benchmark": benchmark,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": versions(),
+        "versions": all_versions(),
         "figures": figures,
     }
     with atomic_write(path, "w") as file:
@@ -81,12 +93,12 @@ def write_json(path: str | None, benchmark: str, figures: Any) -> None:
 
 
 def has_peer(name: str) -> bool:
-    """Whether a peer to compare with is installed; if not, says on stderr how to get it."""
+    """Whether a peer, one of PEERS, is installed; if not, says on stderr how to get it."""
     if importlib.util.find_spec(name) is not None:
         return True
     pip = Path(sys.executable).parent / "pip"
     print(
-        f"{name} is not installed, so it is left out; {pip} install -e '.[bench]' adds it",
+        f"{PEERS[name]} is not installed, so it is left out; {pip} install -e '.[bench]' adds it",
         file=sys.stderr,
     )
     return False
@@ -99,53 +111,6 @@ def run_fresh(code: str, *, threads: int | None = None) -> str:
     libraries read from the environment when they are loaded.
     """
     return _run(["-c", code], threads)
-
-
-class Worker:
-    """A candidate in a process of its own, to be timed in turn with others.
-
-    Libraries that share a process disturb each other: the threads of each go on spinning for a
-    while when their work is done.
-
-    Arguments:
-        module: where to import from.
-        expression: what makes the candidate, a function without arguments, in that module.
-        threads: how many threads the libraries in the process may use.
-        seconds: how long the candidate is called in each round.
-    """
-
-    def __init__(self, module: str, expression: str, threads: int, seconds: float) -> None:
-        call = f"serve({expression}, {seconds})"
-        code = f"from {module} import *; from benchmarks.harness import serve; {call}"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def measure(self) -> float:
-        """The mean seconds of a call in one round; SystemExit where the process has failed."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print("again", file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise SystemExit(f"{self.process.args}: ended with status {self.process.wait()}")
-        return float(answer)
-
-    def stop(self) -> None:
-        """Ends the process."""
-        self.process.communicate()
-
-
-def serve(candidate: Callable[[], object], seconds: float) -> None:
-    """What a Worker's process does: times a round whenever it is asked for one."""
-    calls = calls_in(candidate, seconds)
-    for _ in sys.stdin:
-        print(seconds_per_call(candidate, calls), flush=True)
 
 
 class Run(NamedTuple):
@@ -163,9 +128,14 @@ def run_measured(arguments: Sequence[str], *, threads: int | None = None) -> Run
     return Run(output, **json.loads(figures))
 
 
+def thread_limits(number: int) -> dict[str, str]:
+    """What tells the libraries of a process, in its environment, how many threads they may use."""
+    return dict.fromkeys(THREAD_VARIABLES, str(number))
+
+
 def _run(arguments: Sequence[str], threads: int | None) -> str:
     """What Python prints; SystemExit where it fails, having said why on stderr."""
-    limits = dict.fromkeys(THREAD_VARIABLES, str(threads)) if threads else {}
+    limits = thread_limits(threads) if threads else {}
     command = [sys.executable, *arguments]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | limits, stdout=subprocess.PIPE, text=True
@@ -181,6 +151,15 @@ def duration(seconds: float) -> str:
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
     return f"{seconds / 1e-9:.3g} ns"
+
+
+def plural(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "thread"), plural(2, "thread")
+    ('1 thread', '2 threads')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -9,10 +9,23 @@ import numpy as np
 import pytest
 
 import tinynn as tn
-from benchmarks import epoch, import_time, multiply, ops, train_step
+from benchmarks import (
+    epoch,
+    import_time,
+    memory,
+    models,
+    multiply,
+    ops,
+    scaling,
+    steps_in_tinynn,
+    train_step,
+    workloads,
+)
 from benchmarks.arguments import ARGUMENTS, arguments_of, in_torch
 from benchmarks.array_calls import array_calls
 from benchmarks.harness import WIDTH
+from benchmarks.products import products
+from benchmarks.workers import Candidate, Pace, time_in_turn
 from tests.data.folders import write_folder
 from tinynn.autograd import door
 from tinynn.autograd.operation import Operation
@@ -111,6 +124,118 @@ def test_programs_of_the_multiply_agree(length):
     np.testing.assert_allclose(w_gradient, gradient * x * length * w ** (length - 1), rtol=1e-4)
 
 
+STEPS = {
+    "mlp": ("mlp((784, 16, 10))", workloads.mlp_batches(8)),
+    "cnn": ("cnn()", [(images[:4], labels[:4]) for images, labels in workloads.cnn_batches()]),
+    "gpt": ("gpt()", [(tokens[:2], following[:2]) for tokens, following in workloads.texts(2)]),
+}
+
+
+def losses(step, batches):
+    return [step(*batch).item() for batch in batches]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("network", STEPS)
+def test_steps_in_torch_are_the_same(network, compiled, threads):
+    torch = pytest.importorskip("torch")
+    from benchmarks import steps_in_torch
+
+    expression, batches = STEPS[network]
+    mine = eval(expression, vars(steps_in_tinynn))
+    its = eval(expression, vars(steps_in_torch))
+    copy_weights(mine.model, its.model)
+    step = steps_in_tinynn.step_of(mine)
+    step = tn.compile(step) if compiled else step
+    expected = losses(
+        steps_in_torch.step_of(its), [map(torch.from_numpy, batch) for batch in batches]
+    )
+    found = losses(step, [map(tn.tensor, batch) for batch in batches])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_gradients_of_the_gpt_are_those_in_torch():
+    torch = pytest.importorskip("torch")
+    from benchmarks import steps_in_torch
+
+    mine, its = steps_in_tinynn.gpt(), steps_in_torch.gpt()
+    copy_weights(mine.model, its.model)
+    (batch, *_) = STEPS["gpt"][1]
+    mine.loss_of(mine.model, *map(tn.tensor, batch)).backward()
+    its.loss_of(its.model, *map(torch.from_numpy, batch)).backward()
+    gradients = dict(its.model.named_parameters())
+    for name, parameter in mine.model.named_parameters():
+        expected = gradients[name].grad.numpy()
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(parameter.grad.data, expected, rtol=1e-4, atol=1e-5 * scale)
+
+
+def copy_weights(mine, its):
+    """Gives PyTorch's network the weights of tinynn's, which has them in the same order."""
+    import torch
+
+    its_state, arrays = its.state_dict(), mine.state_dict().values()
+    assert len(its_state) == len(arrays)
+    state = zip(its_state, (torch.tensor(array.data) for array in arrays), strict=True)
+    its.load_state_dict(dict(state))
+
+
+def test_step_in_jax_is_the_same():
+    jax = pytest.importorskip("jax")
+    from benchmarks import steps_in_jax
+
+    mine = steps_in_tinynn.mlp((784, 16, 10))
+    arrays = [np.array(parameter.data) for parameter in mine.model.parameters()]
+    parameters = list(zip((weight.T for weight in arrays[::2]), arrays[1::2], strict=True))
+    assert jax.tree.map(np.shape, parameters) == jax.tree.map(
+        np.shape, steps_in_jax.mlp((784, 16, 10))
+    )
+
+    def step(images, labels):
+        nonlocal parameters
+        parameters, loss = steps_in_jax.update(parameters, images, labels.astype(np.int32))
+        return loss
+
+    batches = STEPS["mlp"][1]
+    found = losses(steps_in_tinynn.step_of(mine), [map(tn.tensor, batch) for batch in batches])
+    np.testing.assert_allclose(found, losses(step, batches), rtol=1e-5)
+
+
+def test_products_are_those_of_a_step(monkeypatch):
+    shapes = []
+    monkeypatch.setattr(np, "matmul", lambda x, y, out: shapes.append((x.shape, y.shape)))
+    products((7, 5, 3), 2)()
+    assert shapes == [
+        ((2, 7), (7, 5)),
+        ((5, 2), (2, 7)),
+        ((2, 5), (5, 3)),
+        ((3, 2), (2, 5)),
+        ((2, 3), (3, 5)),
+    ]
+
+
+def test_workers_take_the_next_batch_each_time():
+    step = workloads.fed(lambda x, y: (x, y), [(1, 2), (3, 4)])
+    assert [step(), step(), step()] == [(1, 2), (3, 4), (1, 2)]
+
+
+def test_a_peer_that_does_not_work_is_left_out(capfd):
+    candidates = {
+        "works": Candidate("math", "lambda: sqrt(2.0)"),
+        "fails": Candidate("math", "sqrt(-1.0)", peer="torch"),
+    }
+    rounds = time_in_turn(candidates, threads=1, pace=Pace(rounds=2, seconds=0.001))
+    assert {name: len(found) for name, found in rounds.items()} == {"works": 2}
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("fails does not work here, so it is left out (ValueError: ")
+
+
+def test_what_is_no_peer_must_work():
+    candidates = {"fails": Candidate("math", "sqrt(-1.0)")}
+    with pytest.raises(SystemExit, match=r"(?s)Traceback.*ValueError: "):
+        time_in_turn(candidates, threads=1, pace=Pace(rounds=1, seconds=0.001))
+
+
 def figures_of(main, arguments, tmp_path, capsys):
     """Runs a benchmark; gives what it printed, which must fit, and its figures."""
     path = tmp_path / "figures.json"
@@ -147,8 +272,47 @@ def test_ops_refuses(arguments, says, capsys):
 
 def test_train_step(tmp_path, capsys):
     output, figures = figures_of(train_step.main, ["--threads", "1"], tmp_path, capsys)
-    assert re.search(r"^1 thread\nbatch .*bare products", output, re.MULTILINE)
+    assert re.search(r"^1 thread\nbatch +tinynn compiled .*products$", output, re.MULTILINE)
+    assert re.search(r"compiled / products\n32 .* \(<= 1.40\)$", output, re.MULTILINE)
     assert [(figure["threads"], figure["batch"]) for figure in figures] == [(1, 32)]
+
+
+def test_train_step_with_peers_fits(capsys):
+    names = list(train_step.candidates(32, 1))
+    figure = {
+        "threads": 1,
+        "batch": 512,
+        "seconds": dict.fromkeys(names, 0.0123456),
+        "ratios": dict.fromkeys(names, 10.0),
+        "compiled / products": 10.0,
+    }
+    train_step.report([figure])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDTH
+
+
+def test_models(tmp_path, capsys):
+    output, figures = figures_of(models.main, ["--networks", "cnn"], tmp_path, capsys)
+    assert re.search(r"eager / compiled\nCNN, 64 images .* ms ", output)
+    (figure,) = figures
+    assert figure["seconds"].keys() == {models.MINE, models.EAGER}
+    assert figure["ratios"][models.EAGER] > 0
+
+
+def test_memory(tmp_path, capsys):
+    output, figures = figures_of(memory.main, [], tmp_path, capsys)
+    assert re.search(r"^MLP, 64 images +\d+ MB +\d+ MB ", output, re.MULTILINE)
+    (step,) = figures["steps"]
+    loaded = figures["loaded"][memory.COMPILED]
+    assert 10e6 < figures["imports"]["tinynn"] < loaded
+    found = step[memory.COMPILED]
+    assert found["process"] - loaded == found["added"]
+
+
+def test_scaling(tmp_path, capsys):
+    output, figures = figures_of(scaling.main, ["--axes", "depth"], tmp_path, capsys)
+    assert "by depth (width 256, batch 64)" in output
+    assert [(figure["depth"], figure["width"]) for figure in figures] == [(1, 256), (2, 256)]
+    assert all(figure["seconds"][scaling.PRODUCTS] > 0 for figure in figures)
 
 
 def test_import_time(tmp_path, capsys):
@@ -166,3 +330,10 @@ def test_epoch(tmp_path, capsys):
     (training,) = figures["trainings"]
     assert 0 < training["tinynn"]["epoch"] < training["tinynn"]["whole_process"]
     assert training["tinynn"]["peak_bytes"] > 10_000_000
+
+
+def test_epoch_in_sklearn(tmp_path):
+    pytest.importorskip("sklearn")
+    write_folder(tmp_path, train=120, test=20)
+    training = epoch.train_in_sklearn(1, 2, str(tmp_path))
+    assert 0 < training.epoch_seconds < training.seconds
