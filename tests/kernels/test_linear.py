@@ -10,8 +10,10 @@ from tinynn.backend.kernel_table import reference_of
 from tinynn.backend.reference.activations import ACTIVATIONS, SAVES_INPUT
 
 PARAMETER = {"leaky_relu": 0.1, "elu": 1.5}
-# Rows, inputs, outputs: nothing, one, more rows than are summed at once, sizes that divide nothing.
+# Rows, inputs, outputs: nothing, one, more rows than are summed at once, sizes that divide nothing,
+# and two whose product is computed with the weight on the left.
 SIZES = [(0, 3, 4), (3, 0, 4), (1, 1, 1), (7, 5, 3), (65, 17, 1), (130, 3, 37)]
+SIZES += [(37, 128, 83), (64, 49, 128)]
 SPECIAL = [-1e4, -100.0, -20.0, -1.0, -1e-4, -0.0, 0.0, 1e-30, 0.7, 3.0, 50.0, 1e4]
 
 

@@ -32,10 +32,16 @@ def warm_up(
     """
     x, matrix = np.ones((2, 4), np.float32), np.ones((4, 4), np.float32)
     row, labels = np.ones(4, np.float32), np.zeros(2, np.int64)
+    # A product of few rows with a large matrix is computed in another way.
+    few, large = np.ones((8, 256), np.float32), np.ones((160, 256), np.float32)
     kernels = table_for("numpy")
     names = [None, *(name for name in activations if name != "identity")]
     calls: dict[str, list[tuple[Any, dict[str, Any]]]] = {
-        "linear_activation": [((x, matrix, row), {"activation": name}) for name in names],
+        "linear_activation": [
+            (arrays, {"activation": name})
+            for name in names
+            for arrays in ((x, matrix, row), (few, large, large[:, 0].copy()))
+        ],
         "activation_backward": [((x, x), {"activation": name}) for name in names],
         "softmax_cross_entropy": [((x, labels, None), {})],
     }
