@@ -34,6 +34,8 @@ FAMILIES = {
     "max_pool2d": "pooling",
     "max_pool2d_backward": "pooling",
     "softmax_cross_entropy": "losses",
+    "softmax": "softmax",
+    "softmax_backward": "softmax",
     "layer_norm": "normalization",
     "layer_norm_backward": "normalization",
     "rms_norm": "normalization",

@@ -54,11 +54,21 @@ def _softplus(xp: Any, x: Any, *, beta: float, threshold: float) -> Any:
 
 
 def _softmax(xp: Any, x: Any, *, dim: tuple[int, ...]) -> Any:
+    if dim == (x.ndim - 1,):
+        return backend_of(x).kernels.softmax(x)
     if not x.size:
         return x.copy()
-    powers = xp.exp(x - x.max(axis=dim, keepdims=True))
+    wide = widened(x)
+    powers = xp.exp(wide - wide.max(axis=dim, keepdims=True))
     powers /= powers.sum(axis=dim, keepdims=True)
-    return powers
+    return narrowed(powers, x)
+
+
+def _softmax_backward(xp: Any, g: Any, y: Any, *, dim: tuple[int, ...]) -> Any:
+    if dim == (y.ndim - 1,):
+        return backend_of(y).kernels.softmax_backward(g, y)
+    wide, its = widened(g), widened(y)
+    return narrowed(its * (wide - (wide * its).sum(axis=dim, keepdims=True)), y)
 
 
 def _log_softmax(xp: Any, x: Any, *, dim: tuple[int, ...]) -> Any:
@@ -96,9 +106,9 @@ def _softplus_vjp(F: Any, g: Any, x: Any, *, beta: float, threshold: float) -> A
     return F.where(scaled > threshold, g, g * F.sigmoid(scaled))
 
 
-def _softmax_vjp(F: Any, g: Any, out: Any, *, dim: tuple[int, ...]) -> Any:
-    weighted = g * out
-    return weighted - out * F.sum(weighted, dim=dim, keepdim=True)
+def _softmax_backward_y(F: Any, v: Any, g: Any, y: Any, *, dim: tuple[int, ...]) -> Any:
+    mean, other = (F.sum(x * y, dim=dim, keepdim=True) for x in (g, v))
+    return v * (g - mean) - g * other
 
 
 def _log_softmax_vjp(F: Any, g: Any, out: Any, *, dim: tuple[int, ...]) -> Any:
@@ -139,10 +149,21 @@ SOFTPLUS = declare(
 )
 SOFTMAX = declare(
     "softmax",
-    _wide(_softmax),
+    _softmax,
     saves=("out",),
-    vjps=(_softmax_vjp,),
+    vjps=(lambda F, g, out, *, dim: F.softmax_backward(g, out, dim=dim),),
     promotes="float",
+    quiet=True,
+)
+# v is the gradient of the gradient. It is linear in g, and its own transpose.
+SOFTMAX_BACKWARD = declare(
+    "softmax_backward",
+    _softmax_backward,
+    saves=("g", "y"),
+    vjps=(
+        lambda F, v, g, y, *, dim: F.softmax_backward(v, y, dim=dim),
+        _softmax_backward_y,
+    ),
     quiet=True,
 )
 LOG_SOFTMAX = declare(
