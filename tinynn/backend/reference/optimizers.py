@@ -71,10 +71,11 @@ def adamw_step(
         step: 1 on the first step; a number, or an array of one element.
     """
     xp, wide = array_module(parameters), widened(parameters)
-    beta1, beta2 = (scalar(beta, wide) for beta in betas)
+    keep1, keep2 = (scalar(beta, wide) for beta in betas)
+    take1, take2 = (scalar(1 - beta, wide) for beta in betas)
     g = -widened(gradients) if maximize else widened(gradients)
-    mean = beta1 * widened(exp_avg) + (1 - beta1) * g
-    square = beta2 * widened(exp_avg_sq) + (1 - beta2) * g * g
+    mean = keep1 * widened(exp_avg) + take1 * g
+    square = keep2 * widened(exp_avg_sq) + take2 * g * g
     exp_avg[...] = mean.astype(exp_avg.dtype)
     exp_avg_sq[...] = square.astype(exp_avg_sq.dtype)
     if max_exp_avg_sq is not None:
