@@ -16,6 +16,7 @@ from benchmarks import (
     models,
     multiply,
     ops,
+    replay,
     scaling,
     steps_in_tinynn,
     train_step,
@@ -313,6 +314,15 @@ def test_scaling(tmp_path, capsys):
     assert "by depth (width 256, batch 64)" in output
     assert [(figure["depth"], figure["width"]) for figure in figures] == [(1, 256), (2, 256)]
     assert all(figure["seconds"][scaling.PRODUCTS] > 0 for figure in figures)
+
+
+def test_replay(tmp_path, capsys):
+    output, figures = figures_of(replay.main, [], tmp_path, capsys)
+    assert re.search(r"^add .* us$", output, re.MULTILINE)
+    assert {name: its["calls"] for name, its in figures.items()} == {
+        "add": replay.LENGTH,
+        "linear_activation": replay.LENGTH,
+    }
 
 
 def test_import_time(tmp_path, capsys):
