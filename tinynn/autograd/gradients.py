@@ -111,6 +111,9 @@ def grad(
         roots[output.node] = roots[output.node] + start if output.node in roots else start
     keep = create_graph if retain_graph is None else retain_graph
     targets: set[Any] = {item.node for item in inputs}
+    recorder = recording.current()
+    if recorder is not None:
+        recorder.watched |= targets
     found = walk(roots, create_graph, keep, targets)
     results = []
     for index, item in enumerate(inputs):

@@ -68,6 +68,8 @@ class Backend:
         view_of: (array, offset in bytes, shape, strides, dtype) -> the part of its memory.
         synchronize: waits until the device has done what it was given to do; None for one that has
             always done it when a call returns.
+        graph_of: calls without arguments -> what launches them all at once, or None where they
+            cannot be; None for a backend without graphs.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Backend:
         address_of: Callable[[Array], int] | None = None,
         view_of: Callable[..., Array] | None = None,
         synchronize: Callable[[], None] | None = None,
+        graph_of: Callable[..., Callable[[], None] | None] | None = None,
     ) -> None:
         self.name = name
         self.device_type = device_type
@@ -95,6 +98,7 @@ class Backend:
         self._address_of = address_of
         self._view_of = view_of
         self.synchronize = synchronize
+        self.graph_of = graph_of
 
     @property
     def kernels(self) -> Any:
@@ -239,6 +243,7 @@ def _load_cupy() -> Backend:
         cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise RuntimeError(f"device: 'cuda' is not usable here ({error}); use 'cpu'") from None
+    from tinynn.backend.cuda_graph import graph_of
 
     def from_host(array: np.ndarray[Any, Any], index: int | None) -> Array:
         with cupy.cuda.Device(index):
@@ -257,6 +262,7 @@ def _load_cupy() -> Backend:
             shape, dtype, array.data + offset, strides
         ),
         synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
+        graph_of=graph_of,
     )
     register_backend(backend)
     return backend

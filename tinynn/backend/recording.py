@@ -87,6 +87,18 @@ def seen(array: Any) -> Any:
     return array if recorder is None or array is None else recorder.array(array)
 
 
+def read(tensor: Any) -> Any:
+    """The array of a tensor that is copied; in a replay it is copied anew."""
+    recorder = current()
+    return tensor.data if recorder is None else recorder.read(tensor)
+
+
+def made(array: Any) -> Any:
+    """An array made of numbers that no recorder sees; in each replay it is as it was at first."""
+    recorder = current()
+    return array if recorder is None else recorder.given_numbers(array)
+
+
 def plain(array: Any) -> Any:
     """The array behind a recorded one, for questions of identity."""
     return getattr(array, "array", array) if active is not None else array

@@ -6,6 +6,7 @@ says where in it an array lies. A plan keeps the views and puts the buffers else
 
 from __future__ import annotations
 
+import weakref
 from bisect import bisect_right
 from typing import Any, NamedTuple
 
@@ -25,12 +26,13 @@ class Buffer:
     Attributes:
         number: in order of appearance.
         kind: one of the five above.
-        array: the whole allocation, or the largest part of it that is known, in the recorded run.
+        array: the whole allocation, or the largest part of it that is known, in the recorded run;
+            None for an internal buffer, of which only `end` tells whether it is in use.
         address, nbytes: where it lies.
         position: of an INPUT, which argument it is.
     """
 
-    __slots__ = ("address", "array", "kind", "nbytes", "number", "position")
+    __slots__ = ("address", "array", "end", "kind", "nbytes", "number", "position")
 
     def __init__(self, number: int, kind: str, array: Any, address: int, nbytes: int) -> None:
         self.number = number
@@ -39,6 +41,7 @@ class Buffer:
         self.address = address
         self.nbytes = nbytes
         self.position = -1
+        self.end: Any = None
 
     def __repr__(self) -> str:
         return f"{self.kind[0]}{self.number}"
@@ -78,7 +81,10 @@ class View(NamedTuple):
 
 
 class Memory:
-    """The buffers met so far, found by address; they are kept alive, so that no address is reused.
+    """The buffers met so far, found by address.
+
+    Memory of the run's own is given back when the run gives it back; from then on the address may
+    belong to another buffer. All other memory is kept, so that its addresses are not reused.
 
     Arguments:
         backend: whose arrays they are.
@@ -115,7 +121,23 @@ class Memory:
             place = bisect_right(self._addresses, address)
             self._addresses.insert(place, address)
             self._sorted.insert(place, buffer)
+            if kind == INTERNAL:
+                self._let_go(buffer)
         return buffer
+
+    def _let_go(self, buffer: Buffer) -> None:
+        """Keeps an array no longer than the run does, where the end of an array can be noticed."""
+
+        def retire(reference: Any) -> None:
+            place = self._sorted.index(buffer)
+            del self._sorted[place], self._addresses[place]
+            buffer.end = None
+
+        try:
+            buffer.end = weakref.ref(buffer.array, retire)
+        except TypeError:  # such arrays take no weak references, and are kept
+            return
+        buffer.array = None
 
 
 def _allocation(array: Any) -> Any:

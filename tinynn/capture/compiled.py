@@ -117,13 +117,14 @@ class Compiled:
         return [plan for entries in self._entries.values() for _, plan in entries]
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        arrays: list[Any] = []
+        tensors: list[Tensor] = []
         key = (
             grad_mode.enabled,
             get_num_threads(),
-            _key_of(arguments, arrays),
-            _key_of(keywords, arrays) if keywords else None,
+            _key_of(arguments, tensors),
+            _key_of(keywords, tensors) if keywords else None,
         )
+        arrays = [tensor.data for tensor in tensors]
         self.calls += 1
         reason = None
         for guards, plan in self._entries.get(key, ()):
@@ -132,7 +133,10 @@ class Compiled:
                 self.plan = plan
                 if self.check_every is not None and self.calls % self.check_every == 0:
                     return compare_with_eager(plan, arrays, self.fn, arguments, keywords)
-                return plan.replay(arrays)
+                result = plan.replay(arrays)
+                for position in plan.changed_arguments:
+                    tensors[position].bump_version()
+                return result
         if self._is_full:
             return self.fn(*arguments, **keywords)
         timed = recording.timed(f"recording of {self._name}", self._record)
@@ -153,7 +157,7 @@ class Compiled:
             self._give_up()
             return self.fn(*arguments, **keywords)
         backend = BACKENDS[type(arrays[0])] if arrays else BACKENDS[np.ndarray]
-        guards = Guards(self.fn)
+        guards = Guards(self.fn, arguments, keywords)
         with _lock:
             try:
                 recorded = record(self.fn, backend, arguments, keywords, self.fuse)
@@ -186,8 +190,8 @@ class Compiled:
         return f"<compiled {self.fn!r} with {len(self.plans)} plans>"
 
 
-def _key_of(value: Any, arrays: list[Any]) -> Any:
-    """What plans are told apart by: structure, shapes, dtypes, values; arrays are collected."""
+def _key_of(value: Any, tensors: list[Tensor]) -> Any:
+    """What plans are told apart by: structure, shapes, dtypes, values; tensors are collected."""
     if isinstance(value, Tensor):
         if value.node is not None:
             raise CaptureError(
@@ -195,14 +199,16 @@ def _key_of(value: Any, arrays: list[Any]) -> Any:
                 "let the function refer to it"
             )
         array = value.data
-        arrays.append(array)
+        tensors.append(value)
         return type(array), array.shape, array.dtype
     if type(value) in (tuple, list):
-        return type(value), *[_key_of(item, arrays) for item in value]
+        return type(value), *[_key_of(item, tensors) for item in value]
     if type(value) is dict:
-        return dict, *[(key, _key_of(item, arrays)) for key, item in value.items()]
+        return dict, *[(key, _key_of(item, tensors)) for key, item in value.items()]
     if isinstance(value, Module):
-        return Module, id(value)
+        return Module, value
+    if type(value) is float:
+        return float, value.hex()  # tells 0.0 from -0.0
     try:
         hash(value)
     except TypeError:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinynn.capture.call import WHERE
+import numpy as np
+
+from tinynn.capture.call import OUT, WHERE
 from tinynn.capture.errors import shape_of_values
 from tinynn.capture.traced import TracedArray, unwrapped
 
@@ -75,6 +77,26 @@ def _filled_like(value: int) -> Callable[..., Any]:
     return make
 
 
+def _take(tracer: Tracer, array: Any, indices: Any, axis: Any = None) -> Any:
+    traced, view = tracer.made(unwrapped(array).take(unwrapped(indices), axis=axis))
+    size = array.size if axis is None else array.shape[axis]
+    keywords = {"axis": axis}
+    if tracer.xp is np:  # which copies to and fro to raise in time; CuPy's wraps around
+        tracer.check(_check_indices, (indices, size))
+        keywords["mode"] = "wrap"
+    function = type(unwrapped(array)).take
+    tracer.add("take", OUT, function, tracer.noted((array, indices)), [view], keywords)
+    return traced
+
+
+def _check_indices(indices: Any, size: int) -> None:
+    if indices.size and not -size <= indices.min() <= indices.max() < size:
+        raise IndexError(
+            f"take: indices from {indices.min()} to {indices.max()} are out of range for size "
+            f"{size}"
+        )
+
+
 def _constant(name: str) -> Callable[..., Any]:
     def make(tracer: Tracer, *arguments: Any, **keywords: Any) -> Any:
         keywords.pop("like", None)
@@ -86,6 +108,7 @@ def _constant(name: str) -> Callable[..., Any]:
 SPECIAL: dict[str, Callable[..., Any]] = {
     "where": _where,
     "copyto": _copyto,
+    "take": _take,
     "asarray": _asarray,
     "array": _asarray,
     "ascontiguousarray": _ascontiguousarray,

@@ -12,6 +12,7 @@ from tinynn.autograd.operation import OPERATIONS
 
 if TYPE_CHECKING:
     from tinynn.autograd.operation import Operation
+    from tinynn.capture.buffers import Buffer, View
     from tinynn.capture.recorder import Recorder
 
 # The activation's operation -> (its name in linear_activation, its parameter), by its attributes.
@@ -32,10 +33,13 @@ _ACTIVATIONS: dict[str, Any] = {
 class Applied(NamedTuple):
     """One operation of the recorded run."""
 
-    operation: Operation
-    inputs: list[Any]
+    name: str
     attributes: dict[str, Any]
-    result: Any
+    source: View | None
+    """Where the first argument lies."""
+    source_node: Any
+    result: View | None
+    result_node: Any
 
 
 class Fusion:
@@ -64,25 +68,46 @@ class Fusion:
         return operation, attributes
 
 
-def find_pairs(recorder: Recorder) -> Fusion:
-    """The linear operations of a recorded run that can be joined with their activations."""
+def find_pairs(recorder: Recorder, kept: set[Buffer]) -> Fusion:
+    """The linear operations of a recorded run that can be joined with their activations.
+
+    Arguments:
+        kept: the buffers that are returned.
+    """
     fusion = Fusion()
-    makers = {id(one.result.data): number for number, one in enumerate(recorder.applied)}
+    makers = {one.result: number for number, one in enumerate(recorder.applied)}
     readers: dict[int, set[int]] = {}
     for number, call in recorder.numbered_calls():
         for buffer in call.touched():
             readers.setdefault(id(buffer), set()).add(number)
     for number, one in enumerate(recorder.applied):
-        if one.operation.name not in _ACTIVATIONS:
+        if one.name not in _ACTIVATIONS or one.source is None:
             continue
-        source = one.inputs[0]
-        maker = makers.get(id(source.data))
-        if maker is None or recorder.applied[maker].operation.name != "linear":
+        maker = makers.get(one.source)
+        if maker is None or recorder.applied[maker].name != "linear":
             continue
-        activation, parameter = _ACTIVATIONS[one.operation.name](one.attributes)
-        buffer = recorder.view(source.data).buffer
-        is_hooked = source.node is not None and source.node.hooks is not None
-        if readers[id(buffer)] <= {maker, number} and parameter >= 0 and not is_hooked:
+        activation, parameter = _ACTIVATIONS[one.name](one.attributes)
+        buffer = one.source.buffer
+        if (
+            readers[id(buffer)] <= {maker, number}
+            and buffer not in kept
+            and parameter >= 0
+            and _passes_gradient_on(recorder, recorder.applied[maker].result_node, one)
+        ):
             fusion.joined[maker] = {"activation": activation, "parameter": parameter}
             fusion.dropped.add(number)
     return fusion
+
+
+def _passes_gradient_on(recorder: Recorder, node: Any, activation: Applied) -> bool:
+    """Whether the gradient of an activation goes on to the node of what it was given, if there is
+    one, and nobody else sees it there."""
+    given = activation.source_node
+    if node is None or given is None:
+        return node is given
+    return (
+        given is node
+        and activation.result_node is not None
+        and node.hooks is None
+        and node not in recorder.watched
+    )

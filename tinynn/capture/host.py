@@ -39,6 +39,8 @@ class HostSide:
         constants: what must be as it was for a replay.
         readers: by the id of its array, what reads a live number.
         owners: the objects that actions change, so that their state can be put back.
+        early: those of them that a replay changes before the calls, though the function did it
+            after some: if a call raises, they are put back.
     """
 
     def __init__(self) -> None:
@@ -47,6 +49,8 @@ class HostSide:
         self.constants: list[Constant] = []
         self.readers: dict[int, Callable[[], Any]] = {}
         self.owners: dict[int, Any] = {}
+        self.early: dict[int, Any] = {}
+        self._late: list[Any] = []  # the owners of what is in `after`
         self._restores: list[Callable[[], None]] = []
 
     def add(self, action: Callable[[], Any], owner: Any, reads: bool) -> None:
@@ -60,10 +64,13 @@ class HostSide:
         if target is not None and id(target) not in self.owners:
             self.owners[id(target)] = target
             self._restores.append(_save(target))
-        self.after.append(action)
-        if reads:
-            self.before += self.after
-            self.after = []
+        if not reads:
+            self.after.append(action)
+            self._late.append(target)
+            return
+        self.before += [*self.after, action]
+        self.early |= {id(owner): owner for owner in self._late if owner is not None}
+        self.after, self._late = [], []
 
     def constant(self, name: str, read: Callable[[], Any]) -> Any:
         """A value to be compared before each replay."""
@@ -78,13 +85,21 @@ class HostSide:
 
     def save(self) -> Callable[[], None]:
         """Remembers the state of all owners; the function returned puts it back."""
-        restores = [_save(owner) for owner in self.owners.values()]
+        return _save_all(self.owners)
 
-        def restore() -> None:
-            for one in restores:
-                one()
+    def save_early(self) -> Callable[[], None]:
+        """Remembers the state of those in `early`, likewise."""
+        return _save_all(self.early)
 
-        return restore
+
+def _save_all(owners: dict[int, Any]) -> Callable[[], None]:
+    restores = [_save(owner) for owner in owners.values()]
+
+    def restore() -> None:
+        for one in restores:
+            one()
+
+    return restore
 
 
 def _save(owner: Any) -> Callable[[], None]:

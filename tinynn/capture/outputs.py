@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from tinynn.autograd.node import Node
 from tinynn.autograd.tensor import Tensor, make_tensor
 from tinynn.capture.buffers import EXTERNAL, Buffer, View
 from tinynn.capture.errors import CaptureError
 from tinynn.capture.traced import TracedArray
+
+Locate: TypeAlias = Callable[[TracedArray], tuple[TracedArray, View]]
 
 
 class PendingBackward(CaptureError):
@@ -25,16 +27,13 @@ class Outputs:
         locate: traced array -> the one to return, and its View.
     """
 
-    def __init__(
-        self, result: Any, locate: Callable[[TracedArray], tuple[TracedArray, View]]
-    ) -> None:
+    def __init__(self, result: Any, locate: Locate) -> None:
         self._views: list[View] = []
         self._recorded: list[Any] = []
-        self._locate = locate
-        self._pattern = self._of(result)
+        self._pattern = self._of(result, locate)
         self._arrays: list[Any] = []
 
-    def _of(self, value: Any) -> Any:
+    def _of(self, value: Any, locate: Locate) -> Any:
         if isinstance(value, Tensor):
             if isinstance(value.node, Node) and value.node.saved is not None:
                 raise PendingBackward(
@@ -42,15 +41,17 @@ class Outputs:
                     "nothing for it: call backward within the function, return loss.detach(), or "
                     "call the function under tn.no_grad()"
                 )
-            return self._place(value.data, Tensor) if _is_traced(value.data) else _Always(value)
+            if not isinstance(value.data, TracedArray):
+                return _Always(value)
+            return self._place(value.data, locate, is_tensor=True)
         if isinstance(value, TracedArray):
-            return self._place(value, None)
+            return self._place(value, locate, is_tensor=False)
         if type(value) in (list, tuple):
-            return type(value)(self._of(item) for item in value)
+            return type(value)(self._of(item, locate) for item in value)
         if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*(self._of(item) for item in value))
+            return type(value)(*(self._of(item, locate) for item in value))
         if type(value) is dict:
-            return {key: self._of(item) for key, item in value.items()}
+            return {key: self._of(item, locate) for key, item in value.items()}
         if hasattr(value, "dtype"):
             raise CaptureError(
                 f"compile: a result is {type(value).__module__}.{type(value).__name__} that was "
@@ -59,12 +60,12 @@ class Outputs:
             )
         return _Always(value)
 
-    def _place(self, traced: TracedArray, kind: type | None) -> _Place:
-        traced, view = self._locate(traced)
+    def _place(self, traced: TracedArray, locate: Locate, is_tensor: bool) -> _Place:
+        traced, view = locate(traced)
         self._views.append(view)
         self._recorded.append(traced.array)
         is_fresh = self._views[-1].buffer.kind != EXTERNAL
-        return _Place(len(self._views) - 1, kind is Tensor, is_fresh)
+        return _Place(len(self._views) - 1, is_tensor, is_fresh)
 
     def buffers(self) -> set[Buffer]:
         """The buffers that hold results."""
@@ -79,8 +80,9 @@ class Outputs:
         return _filled(self._pattern, self._arrays)
 
     def of_recording(self) -> Any:
-        """The result of the recorded run itself, on real arrays."""
-        return _filled(self._pattern, self._recorded)
+        """The result of the recorded run itself, on real arrays; to be asked for once."""
+        recorded, self._recorded = self._recorded, []
+        return _filled(self._pattern, recorded)
 
 
 class _Place:
@@ -115,7 +117,3 @@ def _filled(pattern: Any, arrays: list[Any]) -> Any:
         return {key: _filled(item, arrays) for key, item in pattern.items()}
     items = [_filled(item, arrays) for item in pattern]
     return type(pattern)(*items) if hasattr(pattern, "_fields") else type(pattern)(items)
-
-
-def _is_traced(array: Any) -> bool:
-    return isinstance(array, TracedArray)

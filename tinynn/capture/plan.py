@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from tinynn.autograd.version import last_change, tick
 from tinynn.backend import recording
 from tinynn.capture.buffers import EXTERNAL, INPUT, INTERNAL, Buffer, View
 from tinynn.capture.description import describe, to_dot
-from tinynn.capture.errors import CaptureError
 from tinynn.capture.forms import Action, allocates, bound
 from tinynn.capture.layout import Layout, lay_out
 from tinynn.capture.outputs import Outputs
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tinynn.capture.call import Call
     from tinynn.capture.recorder import Recorder
 
-# Arguments up to this size are copied, larger ones are read where they are: that takes a new call
-# object for each call that reads them.
+# Arguments up to this size are copied, and those that are written to; larger ones are read where
+# they are: that takes a new call object for each call that reads them.
 COPIED_BYTES = 4096
 
 
@@ -37,7 +37,10 @@ class Plan:
     Attributes:
         calls: the recorded calls.
         layout: the arena: where buffers lie, and how large it is.
+        changed_arguments: the positions of the arguments that are written to.
         replays: how often it was carried out.
+        graph: launches the calls as one CUDA graph, on a GPU and where all of them can be part of
+            one; else None, and the calls are made one by one.
     """
 
     def __init__(self, recorder: Recorder, outputs: Outputs, gradients: list[Gradient]) -> None:
@@ -56,6 +59,7 @@ class Plan:
             if buffer.kind in (EXTERNAL, INPUT)
         }
         self.replays = 0
+        self._turn = threading.RLock()
         self.recorded_bytes = sum(b.nbytes for b in recorder.memory.buffers if b.kind == INTERNAL)
         self._bind(recorder)
 
@@ -66,9 +70,9 @@ class Plan:
         arena = self._aligned(self.layout.arena_bytes)
         inputs = [buffer for buffer in recorder.inputs if self._is_used(buffer)]
         copies = {
-            buffer: buffer.array.copy()
+            buffer: buffer.array
             for buffer in inputs
-            if buffer.nbytes <= COPIED_BYTES and buffer not in self.written
+            if buffer.nbytes <= COPIED_BYTES or buffer in self.written or self.backend.graph_of
         }
         while True:
             array_of = self._arrays(arena, copies)
@@ -82,14 +86,18 @@ class Plan:
             if not fixed:
                 break
             for buffer in fixed:  # read by a call that cannot be given another array
-                if buffer in self.written:
-                    raise CaptureError("compile: an argument is written in a way that is not known")
-                copies[buffer] = buffer.array.copy()
+                copies[buffer] = buffer.array
         self._copies = [(buffer.position, own) for buffer, own in copies.items()]
+        self._copies_back = [
+            (buffer.position, own) for buffer, own in copies.items() if buffer in self.written
+        ]
+        self.changed_arguments = [position for position, _ in self._copies_back]
         self._patches = [
             (buffer.position, [patch for patch in its if patch is not None])
             for buffer, its in patches.items()
         ]
+        graph_of = self.backend.graph_of
+        self.graph = None if graph_of is None else graph_of(self.actions)
         self.outputs.bind(array_of)
         for gradient in self.gradients:
             gradient.bind(array_of)
@@ -141,35 +149,52 @@ class Plan:
     def _patch(self, number: int, view: View, array: Any) -> Callable[[Any], None] | None:
         """What puts an argument's array into a call; None for a call that can't be changed so."""
         action = self.actions[number]
-        if not any(a is array for a in action.args):
+        places = [place for place, a in enumerate(action.args) if a is array]
+        others = [a for a in action.args if a is not array]
+        if not places or any(_holds(a, array) for a in (*others, action.keywords)):
             return None
         actions, shaped = self.actions, _reshaper(view, self.backend)
 
         def patch(argument: Any) -> None:
-            nonlocal array
             present, new = actions[number], shaped(argument)
-            arguments = [new if a is array else a for a in present.args]
+            arguments = list(present.args)
+            for place in places:
+                arguments[place] = new
             actions[number] = partial(present.func, *arguments, **present.keywords)
-            array = new
 
         return patch
 
     # ---- carrying it out
 
     def replay(self, arguments: list[Any]) -> Any:
-        """Makes the calls on these arrays, and returns what the function returned."""
+        """Makes the calls on these arrays, and returns what the function returned; in one thread
+        at a time, as they all work on one memory."""
+        with self._turn:
+            return self._replay(arguments)
+
+    def _replay(self, arguments: list[Any]) -> Any:
         copyto = self.backend.xp.copyto
         for position, own in self._copies:
             copyto(own, arguments[position])
         for position, patches in self._patches:
             argument = arguments[position]
+            if not argument.flags.c_contiguous:
+                argument = argument.copy()
             for patch in patches:
                 patch(argument)
+        undo = self.host.save_early() if self.host.early else None
         for action in self.host.before:
             action()
-        self.run()
+        try:
+            self.run()
+        except BaseException:
+            if undo is not None:
+                undo()
+            raise
         for action in self.host.after:
             action()
+        for position, own in self._copies_back:
+            copyto(arguments[position], own)
         self.replays += 1
         if self.versions:
             time = last_change.time = tick()
@@ -179,12 +204,20 @@ class Plan:
             gradient.put()
         return self.outputs.collect()
 
+    def memory_of_others(self) -> set[Buffer]:
+        """The buffers that are not the plan's own: arguments, parameters and the like."""
+        touched = set[Buffer]().union(*(call.touched() for call in self.calls))
+        return {buffer for buffer in touched if buffer.kind in (EXTERNAL, INPUT)}
+
     def run(self) -> None:
         """Makes the calls."""
         profiler = recording.current_profiler()
         with np.errstate(all="ignore"):
             if profiler is not None:
                 profiler.replay(self.actions, self.call_of_action)
+                return
+            if self.graph is not None:
+                self.graph()
                 return
             for action in self.actions:
                 action()
@@ -232,6 +265,15 @@ class Gradient:
             self.leaf.grad = self.tensor
         else:
             self.leaf.grad = make_tensor(self.array.copy(), None, None)
+
+
+def _holds(value: Any, array: Any) -> bool:
+    """Whether an array is found in a value, also within lists, tuples and dicts."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds(item, array) for item in value)
+    return value is array
 
 
 def _reshaper(view: View, backend: Any) -> Callable[[Any], Any]:

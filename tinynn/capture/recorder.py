@@ -16,11 +16,11 @@ from tinynn.autograd.tensor import Tensor, make_tensor, shared_version
 from tinynn.backend import recording
 from tinynn.backend.devices import BACKENDS, Backend
 from tinynn.capture.buffers import INPUT, LIVE, Buffer, View
-from tinynn.capture.call import IN_PLACE, Call
+from tinynn.capture.call import Call
 from tinynn.capture.errors import value_read
 from tinynn.capture.fusion import Applied, Fusion
 from tinynn.capture.host import HostSide
-from tinynn.capture.traced import TracedArray, unwrapped
+from tinynn.capture.traced import TracedArray
 from tinynn.capture.tracer import Tracer
 
 
@@ -32,13 +32,15 @@ class Recorder(Tracer):
 
     Attributes:
         inputs: the buffers of the arguments, in order.
+        given: the caller's arrays, likewise.
         applied: the operations that were carried out, in order.
         fusion: which of them are carried out otherwise.
         host: what happened besides array calls.
         leaves: of each leaf whose gradient was read or written, the gradient before; ANY if it was
             replaced before anything depended on it.
-        tensors: the tensors of others that were read, by id: (tensor, its array, its node).
+        tensors: the tensors of others that were read, by id: (tensor, its array, node and hooks).
         versions: of the memory of others that was written.
+        watched: the nodes whose gradient was asked for.
     """
 
     records = True  # unlike a profiler, see backend/recording.py
@@ -46,13 +48,15 @@ class Recorder(Tracer):
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend)
         self.inputs: list[Buffer] = []
+        self.given: list[Any] = []
         self.applied: list[Applied] = []
         self.fusion = Fusion()
         self.host = HostSide()
         self.leaves: dict[Leaf, Any] = {}
         self.before: dict[Leaf, Any] = {}
-        self.tensors: dict[int, tuple[Tensor, Any, Any]] = {}
+        self.tensors: dict[int, tuple[Tensor, Any, Any, dict[Any, Any]]] = {}
         self.versions: dict[int, Any] = {}
+        self.watched: set[Any] = set()
         self._nodes: dict[Node, int] = {}
         self._thread = threading.get_ident()
 
@@ -82,22 +86,29 @@ class Recorder(Tracer):
         # What comes from another device is a constant to the step.
         inputs = list(inputs) if operation.name == "to_device" else self.adopt(inputs)
         number = len(self.applied)
+        first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
+        source = None if first is None else self._place(first)
+        node = None if first is None else first.node
+        self.applied.append(Applied(operation.name, attributes, source, node, None, None))
         chosen = self.fusion(number, operation, attributes)
         if chosen is None:
-            self.applied.append(Applied(operation, inputs, attributes, inputs[0]))
-            joined: Tensor = inputs[0]
-            return joined
+            assert first is not None
+            return first
         operation, attributes = chosen
-        self.applied.append(Applied(operation, inputs, attributes, None))
         before, self.scope = self.scope, (number, operation.name)
         try:
             result = run(operation, inputs, attributes)
         finally:
             self.scope = before
-        self.applied[number] = Applied(operation, inputs, attributes, result)
+        self.applied[number] = self.applied[number]._replace(
+            result=self._place(result), result_node=result.node
+        )
         if isinstance(result.node, Node):
             self._nodes.setdefault(result.node, number)
         return result
+
+    def _place(self, tensor: Tensor) -> View | None:
+        return self.view(tensor.data) if isinstance(tensor.data, TracedArray) else None
 
     def backward(self, node: Node) -> None:
         """Says that the gradients of a node come next."""
@@ -118,13 +129,19 @@ class Recorder(Tracer):
     # ---- what comes in and goes out
 
     def input(self, array: Any) -> TracedArray:
-        """The next argument of the function."""
-        if not array.flags.c_contiguous:
-            array = self.xp.ascontiguousarray(array)
+        """The next argument of the function: a copy, in memory that nothing else lies in."""
+        self.given.append(array)
+        array = array.copy()
         buffer = self.memory.add(array, INPUT)
         buffer.position = len(self.inputs)
         self.inputs.append(buffer)
         return self.keep(array)
+
+    def return_inputs(self) -> None:
+        """Writes to the caller's arrays what was written to the arguments."""
+        for buffer in self.saved:
+            if buffer.kind == INPUT:
+                self.given[buffer.position][...] = buffer.array
 
     def output(self, traced: TracedArray) -> tuple[TracedArray, View]:
         """A result: where it lies; an argument is returned as a copy."""
@@ -143,10 +160,22 @@ class Recorder(Tracer):
         if isinstance(tensor.data, TracedArray):
             self.array(tensor.data)
             return tensor
-        self.tensors.setdefault(id(tensor), (tensor, tensor.data, tensor.node))
+        self.tensors.setdefault(id(tensor), _as_met(tensor))
         if isinstance(tensor.node, Leaf):
             self.note_gradient(tensor.node)
         return make_tensor(self.array(tensor.data), tensor.node, shared_version(tensor))
+
+    def read(self, tensor: Tensor) -> Any:
+        """The array of a tensor as the recorder sees it; one on another device as it is."""
+        return self.tensor(tensor).data if self._is_watched(tensor.data) else tensor.data
+
+    def given_numbers(self, array: Any) -> Any:
+        """A constant, if it is an array that is watched."""
+        is_new = self._is_watched(array) and not isinstance(array, TracedArray)
+        return self.constant_array(array) if is_new else array
+
+    def _is_watched(self, array: Any) -> bool:
+        return isinstance(array, self.backend.array_type | TracedArray)
 
     # ---- gradients and versions
 
@@ -212,10 +241,14 @@ class Recorder(Tracer):
         with self.suspended():
             return action()
 
-    def check(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        """Runs what raises for bad values, now and in each replay."""
-        function(*unwrapped(arguments))
-        self.add(function.__name__.strip("_"), IN_PLACE, function, self.noted(arguments), [])
+    def do_once(self, name: str, action: Callable[[], Any]) -> None:
+        """Does something that moves arrays: there will be no replay of this run."""
+        self.constant(name, object)  # another one each time it is looked at
+        for leaf in self.leaves:
+            if leaf.grad is not None and isinstance(leaf.grad.data, TracedArray):
+                leaf.grad = make_tensor(leaf.grad.data.array, None, None)
+        with self.suspended():
+            action()
 
     def backend_like(self, backend: Backend) -> Backend:
         """The recording form of a backend, if its arrays are watched."""
@@ -227,6 +260,11 @@ class Recorder(Tracer):
 
 
 ANY = object()  # in `leaves`: the gradient was replaced before anything depended on it
+
+
+def _as_met(tensor: Tensor) -> tuple[Tensor, Any, Any, dict[Any, Any]]:
+    node = tensor.node
+    return tensor, tensor.data, node, {} if node is None else dict(node.hooks or {})
 
 
 class _Suspended:

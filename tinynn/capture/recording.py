@@ -57,12 +57,13 @@ def record(
         )
     random = get_rng_state()
     recorded = _run(function, Recorder(backend), arguments, keywords, random)
-    pairs = find_pairs(recorded.recorder) if fuse else None
+    pairs = find_pairs(recorded.recorder, recorded.outputs.buffers()) if fuse else None
     if pairs:
         _put_back(recorded.recorder, random)
         recorder = Recorder(backend)
         recorder.fusion = pairs
         recorded = _run(function, recorder, arguments, keywords, random)
+    recorded.recorder.return_inputs()
     return recorded._replace(gradients=_settle(recorded.recorder))
 
 

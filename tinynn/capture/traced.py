@@ -240,13 +240,17 @@ def traced_type(backend: Backend) -> type[TracedArray]:
     class Traced(TracedArray):
         __slots__ = ()
 
+    def from_host(array: Any, index: int | None) -> Any:
+        result = backend.from_host(array, index)
+        return recording.seen(result) if result is array else recording.made(result)
+
     Traced.backend = backend
     BACKENDS[Traced] = Backend(
         name=backend.name,
         device_type=backend.device_type,
         xp=Namespace(backend.xp),
         array_type=Traced,
-        from_host=lambda array, index: recording.seen(backend.from_host(array, index)),
+        from_host=from_host,
         to_host=TracedArray._read,
         device_of=lambda array: backend.device_of(array.array),
         kernels=backend.kernels,

@@ -87,15 +87,14 @@ class Tracer:
                 "move one with .to(device)"
             )
         known = self._arrays.get(id(array))
-        if known is not None and known.array is array:
-            return known
-        self.memory.view(array, kind)
-        return self.keep(array)
+        if known is None:  # it is kept, so that no other array gets its id
+            self.memory.view(array, kind)
+            known = self._arrays[id(array)] = self.traced(array, self)
+        return known
 
     def keep(self, array: Any) -> TracedArray:
         """The traced form of an array that was made in the run."""
-        traced = self._arrays[id(array)] = self.traced(array, self)
-        return traced
+        return self.traced(array, self)
 
     def view(self, array: Any) -> View:
         """Where an array lies."""
@@ -192,7 +191,10 @@ class Tracer:
             self._record(function, arguments, keywords, self.view(given))
             return given
         if isinstance(result, tuple | list):
-            return type(result)(self._result(function, arguments, keywords, r) for r in result)
+            return type(result)(
+                self._result(_Part(function, place), arguments, keywords, part)
+                for place, part in enumerate(result)
+            )
         return self._result(function, arguments, keywords, result)
 
     def _result(
@@ -324,6 +326,11 @@ class Tracer:
         name = function.__name__
         self.add(name, IN_PLACE, function, views, [self.view(target)], keywords)
 
+    def check(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        """Runs what raises for bad values, now and in each replay."""
+        function(*unwrapped(arguments))
+        self.add(function.__name__.strip("_"), IN_PLACE, function, self.noted(arguments), [])
+
     # ---- compiled kernels
 
     def twin(self, twins: Any, work: int, arguments: tuple[Any, ...]) -> Any:
@@ -344,6 +351,17 @@ class Tracer:
     def _check_open(self) -> None:
         if not self.is_open:
             raise outlived()
+
+
+class _Part:
+    """One of several results of a function."""
+
+    def __init__(self, function: Any, place: int) -> None:
+        self.function, self.place = function, place
+        self.__name__ = f"{function.__name__}[{place}]"
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.function(*arguments, **keywords)[self.place]
 
 
 def in_shape(view: View, shape: tuple[int, ...]) -> View:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynn.autograd.tensor import Tensor
+from tinynn.backend import recording
 from tinynn.backend.devices import BACKENDS, Device, backend_for, transfer
 from tinynn.backend.dtypes import DEFAULT_FLOAT, as_dtype, category, int64
 from tinynn.ops.conversion import host, item
@@ -40,7 +41,7 @@ def tensor(
     array, default = _from_python(data) if array is None else (array, array.dtype)
     category(array.dtype)
     with np.errstate(all="ignore"):
-        array = array.astype(as_dtype(default if dtype is None else dtype))
+        array = recording.made(array.astype(as_dtype(default if dtype is None else dtype)))
     if device is not None:
         array = transfer(array, Device(device))
     return Tensor(array, requires_grad)
@@ -49,7 +50,7 @@ def tensor(
 def _array_of(data: Any) -> Any:
     """The array that the data holds or is, if a backend knows its type, else None."""
     if isinstance(data, Tensor):
-        return data.data
+        return recording.read(data)
     try:
         backend = BACKENDS[type(data)]
     except TypeError:

@@ -67,7 +67,7 @@ class Place:
             return
         leaf.slot = self.grad
         if leaf.grad is not None and plain(leaf.grad.data) is not self.grad:
-            self.grad[...] = leaf.grad.data
+            seen(self.grad)[...] = leaf.grad.data
             leaf.grad = Tensor(self.grad)
 
     def follows(self, other: Place) -> bool:

@@ -273,7 +273,11 @@ class Optimizer:
         if any(parameter.grad is not None for parameter in self._left_out) or not all(
             block.flat.gather() for block in self._blocks
         ):
-            self._lay_out()
+            recorder = recording.current()
+            if recorder is None:
+                self._lay_out()
+            else:
+                recorder.do_once(f"the memory of {self._name}", self._lay_out)
 
     def _lay_out(self, states: dict[Tensor, dict[str, Any]] | None = None) -> None:
         """Lays the parameters out, and puts what is remembered of them beside."""
