@@ -102,7 +102,20 @@ def an_iterator():
     return lambda x: x * next(numbers)
 
 
-HIDDEN = [counter_in_numpy, counter_in_python, data_changed, numbers_of_numpy, an_iterator]
+def data_changed_by_a_last_digit():
+    weight = tn.ones(3)
+
+    def step(x):
+        np.nextafter(weight.data, np.float32(2), out=weight.data)
+        return weight * x
+
+    return step
+
+
+HIDDEN = [
+    *(counter_in_numpy, counter_in_python, data_changed, data_changed_by_a_last_digit),
+    *(numbers_of_numpy, an_iterator),
+]
 
 
 @pytest.mark.parametrize("make", HIDDEN)

@@ -52,8 +52,8 @@ def compile(
             what goes in between (found in a first run, so that the function runs twice). Results
             may then differ in rounding; without, they are those of the function, bit for bit.
         check_every: every so many calls the function itself is run as well, from the same state,
-            and CaptureError is raised if results, parameters or gradients differ by more than
-            rounding: a way to find what a recorder cannot see.
+            and CaptureError is raised if results, parameters or gradients differ (where operations
+            were joined, by more than rounding): a way to find what a recorder cannot see.
 
     Returns a function with the attributes `plans`, `plan` (the one used last) and `fn`.
 
@@ -160,7 +160,7 @@ class Compiled:
         guards = Guards(self.fn, arguments, keywords)
         with _lock:
             try:
-                recorded = record(self.fn, backend, arguments, keywords, self.fuse)
+                recorded = record(self.fn, backend, arguments, keywords, self.fuse, guards)
             except PendingBackward:
                 if isinstance(self.fn, Module):  # called for training, as a part of a step
                     return self.fn(*arguments, **keywords)

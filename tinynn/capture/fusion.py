@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynn.autograd.operation import OPERATIONS
+from tinynn.capture.errors import CaptureError
 
 if TYPE_CHECKING:
     from tinynn.autograd.operation import Operation
@@ -61,8 +62,13 @@ class Fusion:
         self, number: int, operation: Operation, attributes: dict[str, Any]
     ) -> tuple[Operation, dict[str, Any]] | None:
         """The operation to carry out at a number; None where it is done already."""
-        if number in self.dropped:
+        if number in self.dropped and operation.name in _ACTIVATIONS:
             return None
+        if number in self.dropped or (number in self.joined and operation.name != "linear"):
+            raise CaptureError(
+                "compile: the function does something else when it is called again; what it does "
+                "may depend on its arguments and on variables, attributes and modules it refers to"
+            )
         if number in self.joined:
             return OPERATIONS["linear_activation"], self.joined[number]
         return operation, attributes

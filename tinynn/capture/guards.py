@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tinynn.autograd.tensor import Tensor
 from tinynn.capture.lookups import CONTAINERS, MISSING, SCALARS, Lookups
 from tinynn.capture.recorder import ANY
+from tinynn.capture.traced import TracedArray
 from tinynn.nn.module import Module, changes
 
 if TYPE_CHECKING:
@@ -76,14 +78,50 @@ class Guards:
             for constant in recorder.host.constants
         ]
 
+    def settle_kept(self, put_back: bool) -> None:
+        """Tensors of the run that it has assigned to variables and attributes get real arrays; or
+        what was there before is put back."""
+        for cell, before, _ in self._cells:
+            if _is_of_run(cell.cell_contents):
+                if put_back:
+                    cell.cell_contents = _original(before)
+                else:
+                    _make_real(cell.cell_contents)
+        places = [(namespace, key, before) for namespace, key, before, _ in self._names]
+        places += [
+            (vars(module), key, state.get(key, MISSING))
+            for module, state in self._modules
+            for key in vars(module)
+        ]
+        for namespace, key, before in places:
+            value = namespace.get(key)
+            if not _is_of_run(value):
+                continue
+            if not put_back or not isinstance(namespace, dict):
+                _make_real(value)
+            elif before is MISSING:
+                del namespace[key]
+            else:
+                namespace[key] = _original(before)
+
     def changed(self) -> str | None:
         """What is not as it was, in words; None where all is."""
+        return self.changed_in_python() or self._changed_around()
+
+    def changed_in_python(self) -> str | None:
+        """What of variables, attributes and modules is not as it was."""
         for cell, value, name in self._cells:
             if not _same(cell.cell_contents, value):
                 return name
         for namespace, key, value, name in self._names:
             if not _same(namespace.get(key, MISSING), value):
                 return name
+        if self._changes != changes.count or self._hooked:
+            return self._changed_module()
+        return None
+
+    def _changed_around(self) -> str | None:
+        """What of tensors, gradients and constants is not as it was."""
         for tensor, array, node, hooks in self._tensors:
             if tensor.data is not array:
                 return f"the memory of a tensor of shape {tensor.shape}"
@@ -98,8 +136,6 @@ class Guards:
         for read, value, name in self._constants:
             if not _same(read(), value):
                 return name
-        if self._changes != changes.count or self._hooked:
-            return self._changed_module()
         return None
 
     def _changed_module(self) -> str | None:
@@ -114,6 +150,18 @@ class Guards:
                 return f"{', '.join(names)} of a {type(module).__name__}"
         self._changes = changes.count
         return None
+
+
+def _is_of_run(value: Any) -> bool:
+    return isinstance(value, Tensor) and isinstance(value.data, TracedArray)
+
+
+def _make_real(tensor: Tensor) -> None:
+    tensor.data = tensor.data.array
+
+
+def _original(snapshot: Any) -> Any:
+    return snapshot.container if type(snapshot) is _Copy else snapshot
 
 
 def _same(now: Any, before: Any) -> bool:
@@ -133,14 +181,15 @@ def _same(now: Any, before: Any) -> bool:
 class _Copy:
     """The items of a container as they were; of a large one, only how many."""
 
-    __slots__ = ("container", "items", "kind", "length")
+    __slots__ = ("container", "is_large", "items", "kind", "length")
 
     def __init__(self, container: Any) -> None:
         self.kind = type(container)
         self.length = len(container)
-        self.container = container if self.length > LARGE else None
+        self.container = container
+        self.is_large = self.length > LARGE
         self.items: Any = None
-        if self.container is None:
+        if not self.is_large:
             if isinstance(container, dict):
                 self.items = {key: _snapshot(item) for key, item in container.items()}
             elif isinstance(container, list | tuple | deque):
@@ -152,7 +201,7 @@ class _Copy:
         """Whether a container of this kind has the same items."""
         if len(now) != self.length:
             return False
-        if self.container is not None:
+        if self.is_large:
             return now is self.container
         if isinstance(now, dict):
             return now.keys() == self.items.keys() and all(

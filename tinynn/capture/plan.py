@@ -38,6 +38,7 @@ class Plan:
         calls: the recorded calls.
         layout: the arena: where buffers lie, and how large it is.
         changed_arguments: the positions of the arguments that are written to.
+        is_fused: whether operations were joined, so that results differ in rounding.
         replays: how often it was carried out.
         graph: launches the calls as one CUDA graph, on a GPU and where all of them can be part of
             one; else None, and the calls are made one by one.
@@ -58,6 +59,7 @@ class Plan:
             for buffer in call.written()
             if buffer.kind in (EXTERNAL, INPUT)
         }
+        self.is_fused = bool(recorder.fusion)
         self.replays = 0
         self._turn = threading.RLock()
         self.recorded_bytes = sum(b.nbytes for b in recorder.memory.buffers if b.kind == INTERNAL)

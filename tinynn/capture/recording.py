@@ -12,6 +12,7 @@ from tinynn.backend.random import get_rng_state, set_rng_state
 from tinynn.capture.buffers import EXTERNAL, INPUT, View
 from tinynn.capture.errors import CaptureError
 from tinynn.capture.fusion import find_pairs
+from tinynn.capture.guards import Guards
 from tinynn.capture.outputs import Outputs
 from tinynn.capture.plan import Gradient, Plan
 from tinynn.capture.recorder import ANY, Recorder
@@ -43,11 +44,14 @@ def record(
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
     fuse: bool,
+    guards: Guards,
 ) -> Recorded:
     """Runs a function and writes down what it does.
 
     Arguments:
-        fuse: whether operations that can be one are made one, in a second run from the same state.
+        fuse: whether operations that can be one are made one, in a second run from the same state;
+            there is none if the function has changed what it looks at itself.
+        guards: of what it looks at, made before.
 
     If it raises, everything is put back as it was before.
     """
@@ -56,13 +60,14 @@ def record(
             "compile: a compiled function is called within another one; compile the outer one alone"
         )
     random = get_rng_state()
-    recorded = _run(function, Recorder(backend), arguments, keywords, random)
+    recorded = _run(function, Recorder(backend), arguments, keywords, random, guards)
     pairs = find_pairs(recorded.recorder, recorded.outputs.buffers()) if fuse else None
-    if pairs:
+    if pairs and guards.changed_in_python() is None:
         _put_back(recorded.recorder, random)
         recorder = Recorder(backend)
         recorder.fusion = pairs
-        recorded = _run(function, recorder, arguments, keywords, random)
+        recorded = _run(function, recorder, arguments, keywords, random, guards)
+    guards.settle_kept(put_back=False)
     recorded.recorder.return_inputs()
     return recorded._replace(gradients=_settle(recorded.recorder))
 
@@ -73,6 +78,7 @@ def _run(
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
     random: dict[str, Any],
+    guards: Guards,
 ) -> Recorded:
     recorder.begin()
     try:
@@ -83,6 +89,7 @@ def _run(
     except BaseException:
         recorder.end()
         _put_back(recorder, random)
+        guards.settle_kept(put_back=True)
         raise
     return Recorded(recorder, outputs.of_recording(), outputs, [])
 
