@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,16 @@ class Compiled:
         self._is_full = False
         if not isinstance(fn, Module):
             update_wrapper(self, fn)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Of a compiled method, that of an object: it has plans of its own, and lives as long."""
+        if instance is None:
+            return self
+        bound = Compiled(
+            MethodType(self.fn, instance), self.fuse, self.check_every, self.most_plans
+        )
+        vars(instance)[self._name] = bound  # found there from now on
+        return bound
 
     @property
     def plans(self) -> list[Plan]:
