@@ -31,7 +31,7 @@ HEAVY = {
 LAYERS = [
     {"cli", "server", "studies"},
     {"inference", "generation", "distributed", "training"},
-    {"models", "io", "data", "quant"},
+    {"models", "io", "data", "quant", "profiling"},
     {"nn", "optim", "capture"},
     {"ops"},
     {"autograd"},
