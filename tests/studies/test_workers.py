@@ -103,3 +103,17 @@ def test_workers_end_with_their_parent(number, tmp_path):
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_task_may_have_a_process_alone():
+    numbers = Workers(2, say=silent).map("t", process_number, range(3), alone=True)
+    assert os.getpid() not in numbers
+    assert len(set(numbers)) == 3
+    tasks = [Draw(seed) for seed in (5, 3)]
+    alone = Workers(1, data="images", say=silent).map("t", draw, tasks, alone=True)
+    assert alone == Workers(1, data="images", say=silent).map("t", draw, tasks)
+
+
+def test_the_first_task_alone_that_fails_ends_the_work():
+    with pytest.raises(ValueError, match="task 3 fails"):
+        Workers(2, say=silent).map("t", fail, [1, 3, 2], alone=True)

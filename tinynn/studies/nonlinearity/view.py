@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from typing import Any
 
 from tinynn.backend.timing import Rounds
 from tinynn.studies.nonlinearity.networks import ACTIVATED, DEEP, PRECISIONS
 from tinynn.studies.nonlinearity.runs import best_rate
-from tinynn.studies.shared.report import Difference, difference, mean
+from tinynn.studies.shared.report import Difference, difference, mean, mean_of_sets
 from tinynn.studies.shared.study import Results
 
 __all__ = ["View"]
@@ -109,8 +108,3 @@ class View:
     def plane(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.measured["plane"][name]
         return found
-
-
-def mean_of_sets(values: list[float]) -> Difference:
-    """The mean of what sets of networks differ by, and its standard error."""
-    return Difference(mean(values), statistics.stdev(values) / math.sqrt(len(values)))

@@ -16,6 +16,7 @@ __all__ = [
     "difference",
     "enumeration",
     "mean",
+    "mean_of_sets",
     "percent",
     "spread",
     "table",
@@ -93,6 +94,17 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     )
 
 
+def mean_of_sets(values: Sequence[float]) -> Difference:
+    """The mean of what was measured in several sets, and its standard error.
+
+    >>> mean_of_sets([3.0, 5.0])
+    Difference(value=4.0, error=1.0)
+    """
+    if len(values) < 2:
+        return Difference(values[0], math.nan)
+    return Difference(mean(values), statistics.stdev(values) / math.sqrt(len(values)))
+
+
 def enumeration(words: Sequence[str]) -> str:
     """Words with commas and an "and".
 
@@ -127,7 +139,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def wrapped(text: str) -> str:
     """Markdown whose paragraphs and list items have lines of at most 100 columns.
 
-    Tables, headings and pictures stay as they are.
+    Tables, headings, pictures and blocks of code stay as they are.
 
     >>> print(wrapped("word " * 19 + "`code of several words`\\n\\n| a |"))
     word word word word word word word word word word word word word word word word word word word
@@ -139,7 +151,7 @@ def wrapped(text: str) -> str:
 
 
 def _wrapped_block(block: str) -> str:
-    if block.startswith(("|", "#", "!")):
+    if block.startswith(("|", "#", "!", "```")):
         return block
     if block.startswith("- "):
         items = re.split(r"\n(?=- )", block)

@@ -64,18 +64,27 @@ class Workers:
         self.say, self.is_live = say, is_live
 
     def map(
-        self, title: str, function: Callable[[Place, Task], Result], tasks: Sequence[Task]
+        self,
+        title: str,
+        function: Callable[[Place, Task], Result],
+        tasks: Sequence[Task],
+        *,
+        alone: bool = False,
     ) -> list[Result]:
         """What `function(place, task)` returns for each task, in their order.
 
         Start with the tasks that take longest: the last ones then fill the cores evenly. An
         exception in a task ends the work and is raised here. Function, tasks and results must be
         picklable, and the function belong to a module.
+
+        Arguments:
+            alone: whether each task is to have a process of its own, with no other beside it: for
+                measurements, which depend on both.
         """
         began = time.perf_counter()
         results: dict[int, Result] = {}
         with self._progress(title, len(tasks)) as advance:
-            for index, result in self._completed(function, tasks):
+            for index, result in self._completed(function, tasks, alone):
                 results[index] = result
                 advance(len(results))
         seconds = time.perf_counter() - began
@@ -84,8 +93,13 @@ class Workers:
         return [results[index] for index in range(len(tasks))]
 
     def _completed(
-        self, function: Callable[[Place, Task], Result], tasks: Sequence[Task]
+        self, function: Callable[[Place, Task], Result], tasks: Sequence[Task], alone: bool
     ) -> Iterator[tuple[int, Result]]:
+        if alone:
+            for index, task in enumerate(tasks):
+                for _, result in self._in_processes(function, [task], 1):
+                    yield index, result
+            return
         processes = min(self.processes, len(tasks))
         if processes <= 1:
             before = get_num_threads()
@@ -96,6 +110,11 @@ class Workers:
             finally:
                 set_num_threads(before)
             return
+        yield from self._in_processes(function, tasks, processes)
+
+    def _in_processes(
+        self, function: Callable[[Place, Task], Result], tasks: Sequence[Task], processes: int
+    ) -> Iterator[tuple[int, Result]]:
         from concurrent.futures import ProcessPoolExecutor, as_completed
         from concurrent.futures.process import BrokenProcessPool
 
