@@ -35,6 +35,8 @@ CALLS = {
         {"size": (4, 4)},
     ),
     "softmax_cross_entropy": ((X, np.arange(6) % 4, np.abs(ROW)), {"label_smoothing": 0.1}),
+    "softmax": ((X,), {}),
+    "softmax_backward": ((X[::-1], np.abs(X)), {}),
     "layer_norm": ((X, ROW, ROW), {"eps": 1e-5}),
     "layer_norm_backward": ((X[::-1], X, ROW, X[:, 0], np.abs(X[:, 1])), {}),
     "rms_norm": ((X, ROW), {"eps": 1e-5}),

@@ -84,6 +84,15 @@ class Cases:
 
         return (lambda x: x * alpha), change
 
+    def sign_of_zero():
+        alpha, following = 0.0, iter([-0.0, 1.0])
+
+        def change():
+            nonlocal alpha
+            alpha = next(following)
+
+        return (lambda x: x * alpha), change
+
     def list_in_closure():
         items = [1.0]
         return (lambda x: x * items[0]), lambda: items.__setitem__(0, items[0] + 1)

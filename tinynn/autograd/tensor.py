@@ -86,6 +86,10 @@ class Tensor:
         """The gradient collected by backward passes; None until there is one."""
         node = self.node
         if isinstance(node, Leaf):
+            if recording.active is not None:
+                recorder = recording.current()
+                if recorder is not None:
+                    recorder.gradient_read(self, node)
             return node.grad
         retained = None if node is None or node.hooks is None else node.hooks.get(RETAINED)
         return None if retained is None else retained.grad  # type: ignore[attr-defined]

@@ -183,6 +183,11 @@ class Recorder(Tracer):
         """Says that what a leaf's gradient is before the step matters."""
         self.leaves.setdefault(leaf, leaf.grad)
 
+    def gradient_read(self, tensor: Tensor, leaf: Leaf) -> None:
+        """Says that a gradient was asked for; that of a leaf made in the run is none of others."""
+        if not isinstance(tensor.data, TracedArray):
+            self.note_gradient(leaf)
+
     def gradient_written(self, leaf: Leaf) -> None:
         """Says that a leaf's gradient is replaced, whatever it was."""
         if leaf not in self.leaves:

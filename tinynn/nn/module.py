@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinynn.autograd import Tensor
 from tinynn.autograd.tensor import HookHandle
+from tinynn.backend.recording import seen
 from tinynn.nn.move import destination, move
 from tinynn.nn.parameter import Parameter
 from tinynn.nn.state import IncompatibleKeys, collect_state, load_state
@@ -382,7 +383,7 @@ def clear_gradient(parameter: Tensor, set_to_none: bool) -> None:
         parameter.grad = None
     elif parameter.grad is not None:
         parameter.grad = parameter.grad.detach()
-        parameter.grad.data[...] = 0
+        seen(parameter.grad.data)[...] = 0
         parameter.grad.bump_version()
 
 

@@ -69,6 +69,11 @@ class Block:
         if run is not None:
             yield run
 
+    def are_updated_equally(self, run: Run) -> bool:
+        """Whether all parameters of a run have had as many updates as its first."""
+        steps = self.steps[run.first : run.last + 1]
+        return steps.count(steps[0]) == len(steps)
+
     @recording.repeated
     def count(self, run: Run, each: bool) -> None:
         """Counts an update of a run: each of them, or only whether there was one."""

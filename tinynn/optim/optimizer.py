@@ -227,6 +227,10 @@ class Optimizer:
             group = group | {name: _live(run.group, name) for name in self.scheduled}
             if names:
                 steps = recording.live(lambda: block.steps[run.first])
+                recording.constant(
+                    f"which parameters {self._name} has updated equally often",
+                    lambda: block.are_updated_equally(run),
+                )
         recording.timed(f"{self._name}.step", self.update)(
             group,
             recording.seen(block.flat.data[elements]),
