@@ -93,12 +93,12 @@ def write_json(path: str | None, benchmark: str, figures: Any) -> None:
 
 
 def has_peer(name: str) -> bool:
-    """Whether a peer, one of PEERS, is installed; if not, says on stderr how to get it."""
+    """Whether a peer is installed; if not, says on stderr how to get it."""
     if importlib.util.find_spec(name) is not None:
         return True
     pip = Path(sys.executable).parent / "pip"
     print(
-        f"{PEERS[name]} is not installed, so it is left out; {pip} install -e '.[bench]' adds it",
+        f"{PEERS.get(name, name)} is not installed, so it is left out; {pip} install -e '.[bench]' adds it",
         file=sys.stderr,
     )
     return False

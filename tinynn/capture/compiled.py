@@ -44,11 +44,11 @@ def compile(
     train or eval mode, which tensors require gradients. Else another is recorded.
 
     What only Python sees happens when a plan is recorded and not in replays: printing, reading a
-    file, drawing from a generator of one's own, a change of `tensor.data` or of NumPy arrays without
-    tinynn's operations. A function that changes a variable it reads, such as a counter or a list,
-    fits no plan: it is recorded anew, and after a warning runs as it is. Reading a value (`.item()`,
-    `if tensor:`) is an error while recording: return the tensor. An argument that does not lie in
-    order in memory is read as its `.contiguous()` copy.
+    file, drawing from a generator of one's own, a change of `tensor.data` or of NumPy arrays
+    without tinynn's operations. A function that changes a variable it reads, such as a counter or a
+    list, fits no plan: it is recorded anew, and after a warning runs as it is. Reading a value
+    (`.item()`, `if tensor:`) is an error while recording: return the tensor. An argument that does
+    not lie in order in memory is read as its `.contiguous()` copy.
 
     Arguments:
         fn: a function, method or Module; without it, a decorator is returned.
