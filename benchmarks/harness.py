@@ -98,7 +98,8 @@ def has_peer(name: str) -> bool:
         return True
     pip = Path(sys.executable).parent / "pip"
     print(
-        f"{PEERS.get(name, name)} is not installed, so it is left out; {pip} install -e '.[bench]' adds it",
+        f"{PEERS.get(name, name)} is not installed, so it is left out; "
+        f"{pip} install -e '.[bench]' adds it",
         file=sys.stderr,
     )
     return False
