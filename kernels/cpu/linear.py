@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numba import prange
+from numba.extending import register_jitable
 
 from tinynn.kernels.cpu.activations import ACTIVATIONS, SAVES_INPUT
 from tinynn.kernels.cpu.arrays import Array, rows, uniform
-from tinynn.kernels.cpu.compiler import Twins, twins
+from tinynn.kernels.cpu.compiler import CONTRACT, Twins, twins
 from tinynn.kernels.cpu.tiles import ROWS, transpose
 from tinynn.kernels.cpu.vectors import copy, lanes
 
@@ -79,19 +80,30 @@ def activation_backward(
 
 
 @cache
-def _finish(activation: str | None) -> Twins:
+def _finish_row(activation: str | None) -> Any:
     forward = ACTIVATIONS[activation][0]
+
+    @register_jitable(fastmath=CONTRACT, forceinline=True)
+    def finish_row(out, i, bias, pre, parameter):
+        for j in range(out.shape[1]):
+            x = out[i, j]
+            if bias is not None:
+                x += bias[j]
+            if pre is not None:
+                pre[i, j] = x
+            out[i, j] = forward(x, parameter)
+
+    return finish_row
+
+
+@cache
+def _finish(activation: str | None) -> Twins:
+    finish_row = _finish_row(activation)
 
     @twins(_GRAIN, "out", "pre")
     def add_bias_and_activate(out, bias, pre, parameter):
         for i in prange(out.shape[0]):
-            for j in range(out.shape[1]):
-                x = out[i, j]
-                if bias is not None:
-                    x += bias[j]
-                if pre is not None:
-                    pre[i, j] = x
-                out[i, j] = forward(x, parameter)
+            finish_row(out, i, bias, pre, parameter)
 
     return add_bias_and_activate
 
@@ -99,7 +111,7 @@ def _finish(activation: str | None) -> Twins:
 @cache
 def _finish_turned(activation: str | None) -> Twins:
     """The same for a product that lies with its columns as rows, a strip of rows at a time."""
-    forward = ACTIVATIONS[activation][0]
+    finish_row = _finish_row(activation)
 
     @twins(_GRAIN, "out", "pre")
     def turn_add_bias_and_activate(turned, bias, out, pre, parameter):
@@ -119,13 +131,7 @@ def _finish_turned(activation: str | None) -> Twins:
                 for i in range(lane):
                     copy(tile, i * ROWS, out, (first + i) * columns + j, ROWS)
             for i in range(first, last):
-                for j in range(columns):
-                    x = out[i, j]
-                    if bias is not None:
-                        x += bias[j]
-                    if pre is not None:
-                        pre[i, j] = x
-                    out[i, j] = forward(x, parameter)
+                finish_row(out, i, bias, pre, parameter)
 
     return turn_add_bias_and_activate
 

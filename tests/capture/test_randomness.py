@@ -7,6 +7,7 @@ import pytest
 
 import tinynn as tn
 from tests.capture.twice import Training, agree, batches_of, bits
+from tinynn.capture import CaptureError
 from tinynn.nn import functional as F
 
 
@@ -132,3 +133,10 @@ def test_numpy_is_asked_once():
     x = tn.zeros(3)
     assert bits(step(x).data) == bits(step(x).data)
     assert len(step.plans) == 1
+
+
+def test_the_truth_of_a_drawn_number_is_refused():
+    """It would be asked again at each call, and draw a number each time."""
+    step = tn.compile(lambda x: x if tn.rand(1).data else -x)
+    with pytest.raises(CaptureError, match="while a step is recorded"):
+        step(tn.ones(2))

@@ -75,16 +75,8 @@ class Call:
         return {view.buffer for view in self.results}
 
     def read(self) -> set[Buffer]:
-        """The buffers that it may read."""
-        if self.form in (OUT, COPY, WHERE, FRESH):
-            return {view.buffer for view in self.inputs()}
-        results = set(self.results)
-        return {view.buffer for view in self.inputs() if view not in results or self.rereads}
-
-    @property
-    def rereads(self) -> bool:
-        """Whether it may read what it writes."""
-        return self.form in (IN_PLACE, TWIN)
+        """The buffers that it may read: of arguments that it writes, what they held before."""
+        return {view.buffer for view in self.inputs()}
 
     def replace(self, old: Buffer, new: View) -> None:
         """Puts a part of another buffer, of the same size, in the place of a whole buffer."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynn.autograd.tensor import Tensor
 from tinynn.backend.random import get_rng_state, set_rng_state
+from tinynn.capture.buffers import Buffer
 from tinynn.capture.errors import CaptureError
 from tinynn.capture.plan import Plan
 
@@ -26,7 +27,7 @@ def compare_with_eager(
     by more than rounding where operations were joined or an argument does not lie in order.
     """
     rounds = plan.is_fused or not all(array.flags.c_contiguous for array in arrays)
-    memory = {buffer: buffer_array(plan, buffer, arrays) for buffer in plan.memory_of_others()}
+    memory = {buffer: _array_of(buffer, arrays) for buffer in plan.memory_of_others()}
     before = {buffer: memory[buffer].copy() for buffer in plan.written}
     random, put_back = get_rng_state(), plan.host.save()
     gradients = [(gradient.leaf, gradient.leaf.grad) for gradient in plan.gradients]
@@ -47,7 +48,7 @@ def compare_with_eager(
     return result
 
 
-def buffer_array(plan: Plan, buffer: Any, arrays: list[Any]) -> Any:
+def _array_of(buffer: Buffer, arrays: list[Any]) -> Any:
     """The memory of a buffer of others, or of an argument."""
     return arrays[buffer.position] if buffer.position >= 0 else buffer.array
 

@@ -206,7 +206,10 @@ class Recorder(Tracer):
         def fill() -> None:
             array[0] = read()
 
-        return self._live(array, fill, read)
+        self.host.add(fill, read, reads=True)
+        fill()
+        self.host.readers[id(array)] = read
+        return self._filled_by_host(array)
 
     def drawn(self, draw: Callable[[], Any]) -> TracedArray:
         """An array that is made anew on the host in each call."""
@@ -216,18 +219,12 @@ class Recorder(Tracer):
         def fill() -> None:
             array[...] = draw()
 
-        return self._live(array, fill, draw, done=True)
+        self.host.add(fill, draw, reads=True)
+        return self._filled_by_host(array)
 
-    def _live(
-        self, array: Any, fill: Callable[[], None], owner: Any, done: bool = False
-    ) -> TracedArray:
-        self.host.add(fill, owner, reads=True)
-        if not done:
-            fill()
+    def _filled_by_host(self, array: Any) -> TracedArray:
         self.memory.add(array, LIVE)
-        traced = self.keep(array)
-        self.host.readers[id(array)] = owner
-        return traced
+        return self.keep(array)
 
     def truth(self, traced: TracedArray) -> bool:
         """`bool(array)`: of a live number a condition of the plan; else an error."""

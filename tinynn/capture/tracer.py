@@ -73,7 +73,7 @@ class Tracer:
 
     # ---- arrays and views
 
-    def array(self, array: Any, kind: str = EXTERNAL) -> Any:
+    def array(self, array: Any) -> Any:
         """The traced form of an array, always the same one for the same array."""
         if isinstance(array, TracedArray):
             if array.recorder is not self:
@@ -88,7 +88,7 @@ class Tracer:
             )
         known = self._arrays.get(id(array))
         if known is None:  # it is kept, so that no other array gets its id
-            self.memory.view(array, kind)
+            self.memory.view(array, EXTERNAL)
             known = self._arrays[id(array)] = self.traced(array, self)
         return known
 

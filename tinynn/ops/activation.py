@@ -54,21 +54,19 @@ def _softplus(xp: Any, x: Any, *, beta: float, threshold: float) -> Any:
 
 
 def _softmax(xp: Any, x: Any, *, dim: tuple[int, ...]) -> Any:
-    if dim == (x.ndim - 1,):
-        return backend_of(x).kernels.softmax(x)
-    if not x.size:
-        return x.copy()
-    wide = widened(x)
-    powers = xp.exp(wide - wide.max(axis=dim, keepdims=True))
-    powers /= powers.sum(axis=dim, keepdims=True)
-    return narrowed(powers, x)
+    return _rowwise(xp, backend_of(x).kernels.softmax, dim, x)
 
 
 def _softmax_backward(xp: Any, g: Any, y: Any, *, dim: tuple[int, ...]) -> Any:
-    if dim == (y.ndim - 1,):
-        return backend_of(y).kernels.softmax_backward(g, y)
-    wide, its = widened(g), widened(y)
-    return narrowed(its * (wide - (wide * its).sum(axis=dim, keepdims=True)), y)
+    return _rowwise(xp, backend_of(y).kernels.softmax_backward, dim, g, y)
+
+
+def _rowwise(xp: Any, kernel: Callable[..., Any], dim: tuple[int, ...], *arrays: Any) -> Any:
+    """A kernel of the last axis, along another one; an array of no dimensions is one row."""
+    if not dim:
+        return kernel(*(array.reshape(1) for array in arrays)).reshape(())
+    rows = [xp.moveaxis(array, dim[0], -1) for array in arrays]
+    return xp.moveaxis(kernel(*rows), -1, dim[0])
 
 
 def _log_softmax(xp: Any, x: Any, *, dim: tuple[int, ...]) -> Any:

@@ -64,6 +64,7 @@ class Fit:
         self.batches_per_epoch = len(loader)
         self.device = device_of_model(self.model)
         self.progress = choose_progress(trainer.progress)
+        self.is_compiled = trainer.compile
         # A plan for each place of a batch in its step, and for a last batch that is smaller.
         self.compiled = Compiled(self.compute, most_plans=2 * trainer.accumulate + 8)
         self.signals = HeldSignals()
@@ -161,12 +162,12 @@ class Fit:
         self, inputs: Tensor, target: Tensor, samples_before: int, completes_step: bool
     ) -> list[Any]:
         """Computes a batch, from a plan where that is possible; gives its loss and metrics."""
-        if self.trainer.compile:
+        if self.is_compiled:
             try:
                 values: list[Any] = self.compiled(inputs, target, samples_before, completes_step)
                 return values
             except CaptureError as error:  # nothing has been changed by then
-                self.trainer.compile = False
+                self.is_compiled = False
                 warnings.warn(TrainingWarning(f"the step is not compiled: {error}"), stacklevel=4)
         return self.compute(inputs, target, samples_before, completes_step)
 
