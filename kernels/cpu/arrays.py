@@ -39,3 +39,11 @@ def cell(value: Any, dtype: Any = np.float64) -> Array:
     if hasattr(value, "dtype"):
         return value.astype(dtype, copy=False).reshape(1)
     return np.full(1, value, dtype)
+
+
+def stored(array: Array) -> Array:
+    """The array as compiled code knows it, which has no 16-bit floats: as their bits, uint16 for
+    bfloat16 and int16 for float16 (see `vectors.load_floats`)."""
+    if array.dtype.itemsize != 2:
+        return array
+    return array.view(np.int16 if array.dtype == np.float16 else np.uint16)

@@ -23,6 +23,8 @@ X, WEIGHT, ROW = numbers(6, 4), numbers(3, 4), numbers(4)
 IMAGE, FILTERS = numbers(2, 2, 5, 4), numbers(3, 2, 3, 2)
 CONVOLUTION = {"stride": (2, 1), "padding": (1, 0, 1, 1), "dilation": (1, 2), "groups": 1}
 POOLING = {"window": (3, 2), "stride": (2, 2), "padding": (1, 0), "dilation": (1, 1)}
+TURN = np.cos(numbers(6, 1)), np.sin(numbers(6, 1))
+CACHE = np.zeros((2, 2, 4, 2), np.int8), np.zeros((2, 2, 4), np.float32)
 CALLS = {
     "linear_activation": ((X, WEIGHT, ROW[:3]), {"activation": "gelu"}),
     "activation_backward": ((X, X[::-1]), {"activation": "elu", "parameter": 1.0}),
@@ -41,6 +43,17 @@ CALLS = {
     "layer_norm_backward": ((X[::-1], X, ROW, X[:, 0], np.abs(X[:, 1])), {}),
     "rms_norm": ((X, ROW), {"eps": 1e-5}),
     "rms_norm_backward": ((X[::-1], X, ROW, np.abs(X[:, 1])), {}),
+    "rope": ((X, *TURN), {"interleaved": False}),
+    "append_kv": (
+        (
+            X.reshape(6, 2, 2),
+            X[::-1].reshape(6, 2, 2),
+            np.array([3, 0, -1, 7, 2, 1]),
+            *TURN,
+            *(array.copy() for array in CACHE for _ in range(2)),
+        ),
+        {"interleaved": True},
+    ),
     "sgd_step": ((X[0], X[1], X[2]), {"lr": 0.1, "momentum": 0.9}),
     "adamw_step": ((X[0], X[1], X[2], X[3] ** 2, X[4] ** 2), {"lr": 0.1, "step": 2}),
     "dropout": ((X,), {"p": 0.5, "key": 2**40, "stream": 1, "step": 2, "offset": 3}),

@@ -12,7 +12,7 @@ LEFT_OUT = {"_stacklevel", "inplace", "max_norm", "norm_type", "reduce", "scale_
 LEFT_OUT |= {"return_indices", "size_average", "sparse"}
 # What PyTorch hides behind a function of (*args, **kwargs).
 HIDDEN = {"max_pool2d": "_max_pool2d"}
-OUR_OWN = {"linear_activation"}
+OUR_OWN = {"linear_activation", "rope"}
 
 
 @pytest.mark.parametrize("name", F.__all__)

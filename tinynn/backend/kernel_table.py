@@ -40,6 +40,8 @@ FAMILIES = {
     "layer_norm_backward": "normalization",
     "rms_norm": "normalization",
     "rms_norm_backward": "normalization",
+    "rope": "rotary",
+    "append_kv": "kv_cache",
     "sgd_step": "optimizers",
     "adamw_step": "optimizers",
     "dropout": "dropout",

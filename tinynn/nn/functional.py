@@ -26,6 +26,7 @@ from tinynn.ops.linear import linear, linear_activation
 from tinynn.ops.loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from tinynn.ops.normalization import layer_norm, rms_norm
 from tinynn.ops.pooling import max_pool2d
+from tinynn.ops.rotary import rope
 
 __all__ = [
     "binary_cross_entropy_with_logits",
@@ -46,6 +47,7 @@ __all__ = [
     "pad",
     "relu",
     "rms_norm",
+    "rope",
     "sigmoid",
     "silu",
     "softmax",
