@@ -23,6 +23,7 @@ from tinynn.nn.module import Module
 from tinynn.nn.normalization import LayerNorm, RMSNorm
 from tinynn.nn.parameter import Parameter
 from tinynn.nn.pooling import MaxPool2d
+from tinynn.nn.rotary import RotaryEmbedding
 from tinynn.nn.shape import Flatten, Identity
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Parameter",
     "RMSNorm",
     "ReLU",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
