@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,6 +156,10 @@ ARGUMENTS: dict[str, Callable[[Arrays], Call]] = {
         make.matrix(), (make.columns,), make.floats(make.columns), make.floats(make.columns)
     ),
     "rms_norm": lambda make: call(make.matrix(), (make.columns,), make.floats(make.columns)),
+    # Any numbers do for cosines and sines: they are multiplied by.
+    "rope": lambda make: call(
+        make.matrix(), *(make.floats(make.rows, make.columns // 2, low=-1.5) for _ in range(2))
+    ),
     **each(
         "cross_entropy nll_loss",
         lambda make: call(make.matrix(), make.places(make.rows, below=make.columns)),
@@ -178,7 +183,15 @@ IN_TORCH: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "linear_activation": lambda torch: (
         lambda *arguments: torch.relu(torch.nn.functional.linear(*arguments))
     ),
+    "rope": lambda torch: partial(_rope_in_torch, torch),
 }
+
+
+def _rope_in_torch(torch: Any, input: Any, cos: Any, sin: Any) -> Any:
+    """Turned as the networks of Hugging Face do it: x cos + (-second half, first half of x) sin."""
+    first, second = input.chunk(2, dim=-1)
+    crossed = torch.cat([-second, first], dim=-1)
+    return input * torch.cat([cos, cos], dim=-1) + crossed * torch.cat([sin, sin], dim=-1)
 
 
 def in_torch(torch: Any, name: str) -> Callable[..., Any]:
