@@ -1,0 +1,51 @@
+"""Arrays in the middle of memory that must be neither read nor written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_MARGIN = 256  # bytes at least, on either side
+_FILL = 0xFF  # NaN as a float of any size, -1 as an integer
+
+
+class Guarded:
+    """Copies of arrays with NaN around them.
+
+    >>> guard = Guarded()
+    >>> x = guard.copy(np.ones(3))
+    >>> guard.check()
+    >>> x.base.base[0] = 0  # what a kernel must not do
+    >>> guard.check()
+    Traceback (most recent call last):
+        ...
+    AssertionError: bytes [0] before or behind an array of shape (3,) were written
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[np.ndarray[Any, Any], int, np.ndarray[Any, Any]]] = []
+
+    def copy(self, array: np.ndarray[Any, Any], misaligned: bool = False) -> Any:
+        """The array's values in guarded memory, at a multiple of 16 bytes.
+
+        misaligned: at a multiple of the element's size alone, as a view into a buffer may be.
+        """
+        memory = np.full(array.nbytes + 2 * _MARGIN + 16, _FILL, np.uint8)
+        first = _MARGIN - memory.__array_interface__["data"][0] % 16
+        first += array.itemsize if misaligned else 0
+        inner = memory[first : first + array.nbytes]
+        result = inner.view(array.dtype).reshape(array.shape)
+        result[...] = array
+        self._kept.append((memory, first, result))
+        return result
+
+    def check(self) -> None:
+        """AssertionError where the memory around an array was changed."""
+        for memory, first, array in self._kept:
+            outside = memory != _FILL
+            outside[first : first + array.nbytes] = False
+            places = np.flatnonzero(outside)[:8].tolist()
+            assert not places, (
+                f"bytes {places} before or behind an array of shape {array.shape} were written"
+            )
