@@ -83,14 +83,17 @@ def _compiled(file: str, instantiation: str) -> Any:
 
 
 def explained(file: str, instantiation: str, log: str) -> str:
-    """What to tell about a failed compilation: the first place in the log, as it is written."""
-    message = f"the CUDA kernel {instantiation} of {file} cannot be compiled\n{log.strip()}"
+    """What to tell about a failed compilation: the first error, its line in the source, the log."""
+    errors = [line for line in log.splitlines() if "error" in line]
+    message = f"{instantiation} of {file}: {(errors or log.splitlines() or ['no reason'])[0]}"
     place = _PLACE.search(log)
-    if place is None or not (FOLDER / place["file"]).exists():
-        return message
-    number = int(place["line"])
-    lines = (FOLDER / place["file"]).read_text().splitlines()
-    return f"{message}\n{place['file']}, line {number}:\n{''.join(lines[number - 1 : number])}"
+    if place is not None and (FOLDER / place["file"]).exists():
+        number = int(place["line"])
+        lines = (FOLDER / place["file"]).read_text().splitlines()
+        message += (
+            f"\n{place['file']}, line {number}: {''.join(lines[number - 1 : number]).strip()}"
+        )
+    return f"{message}\n{log.strip()}"
 
 
 def _cupy_module(code: str, options: tuple[str, ...], name_expressions: tuple[str, ...]) -> Any:

@@ -51,7 +51,7 @@ FAMILIES = {
 }
 
 # Backend -> the package of its kernels.
-_PACKAGES = {"numpy": "cpu"}
+_PACKAGES = {"numpy": "cpu", "cupy": "cuda"}
 
 _loading = threading.RLock()
 _compiler: Any = None
@@ -79,18 +79,23 @@ class KernelTable:
         return getattr(reference_of(name), "mutates", ())
 
     def _kernel(self, name: str) -> Kernel | None:
-        if self._package is None or _load_compiler() is None:
+        if self._package is None or (self._package == "cpu" and _load_compiler() is None):
             return None
-        family = import_module(f"tinynn.kernels.{self._package}.{FAMILIES[name]}")
-        return getattr(family, name, None)
+        module = f"tinynn.kernels.{self._package}.{FAMILIES[name]}"
+        try:
+            return getattr(import_module(module), name, None)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            return None  # a family that this backend has no kernels of
 
     def _first_of(self, name: str, kernel: Kernel, reference: Kernel) -> Kernel:
-        from numba.core.errors import NumbaError
+        refused = _compilation_error(self._package)
 
         def call(*arrays: Any, **attributes: Any) -> Any:
             try:
                 result = kernel(*arrays, **attributes)
-            except NumbaError as error:
+            except refused as error:
                 _warn(f"the kernel {name} cannot be compiled ({str(error).splitlines()[0]})")
                 setattr(self, name, reference)
                 return reference(*arrays, **attributes)
@@ -101,6 +106,17 @@ class KernelTable:
         call.__name__ = call.__qualname__ = name
         call.__doc__ = reference.__doc__
         return call
+
+
+def _compilation_error(package: str | None) -> type[Exception]:
+    """What a kernel of a package raises where it can't be compiled."""
+    if package == "cuda":
+        from tinynn.kernels.cuda.compiler import CompilationError
+
+        return CompilationError  # type: ignore[no-any-return]
+    from numba.core.errors import NumbaError
+
+    return NumbaError
 
 
 _tables: dict[str, KernelTable] = {}
