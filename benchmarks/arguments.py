@@ -156,6 +156,8 @@ ARGUMENTS: dict[str, Callable[[Arrays], Call]] = {
         make.matrix(), (make.columns,), make.floats(make.columns), make.floats(make.columns)
     ),
     "rms_norm": lambda make: call(make.matrix(), (make.columns,), make.floats(make.columns)),
+    # As many queries as keys, of one head.
+    "scaled_dot_product_attention": lambda make: call(*(make.matrix() for _ in range(3))),
     # Any numbers do for cosines and sines: they are multiplied by.
     "rope": lambda make: call(
         make.matrix(), *(make.floats(make.rows, make.columns // 2, low=-1.5) for _ in range(2))

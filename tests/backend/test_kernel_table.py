@@ -23,6 +23,8 @@ X, WEIGHT, ROW = numbers(6, 4), numbers(3, 4), numbers(4)
 IMAGE, FILTERS = numbers(2, 2, 5, 4), numbers(3, 2, 3, 2)
 CONVOLUTION = {"stride": (2, 1), "padding": (1, 0, 1, 1), "dilation": (1, 2), "groups": 1}
 POOLING = {"window": (3, 2), "stride": (2, 2), "padding": (1, 0), "dilation": (1, 1)}
+QUERY, KEY = numbers(1, 2, 3, 4), numbers(1, 1, 5, 4)
+SEEN = np.arange(15).reshape(1, 1, 3, 5) % 4 > 0
 TURN = np.cos(numbers(6, 1)), np.sin(numbers(6, 1))
 CACHE = np.zeros((2, 2, 4, 2), np.int8), np.zeros((2, 2, 4), np.float32)
 CALLS = {
@@ -39,6 +41,11 @@ CALLS = {
     "softmax_cross_entropy": ((X, np.arange(6) % 4, np.abs(ROW)), {"label_smoothing": 0.1}),
     "softmax": ((X,), {}),
     "softmax_backward": ((X[::-1], np.abs(X)), {}),
+    "attention": ((QUERY, KEY, KEY[..., ::-1], SEEN), {"scale": 0.5, "p": 0.3, "seed": 2**40}),
+    "attention_backward": (
+        (QUERY[..., ::-1], QUERY, KEY, KEY[..., ::-1], SEEN * ROW[0], QUERY, QUERY[..., 0] + 2),
+        {"scale": 0.5, "is_causal": True, "window": 2, "sinks": 1},
+    ),
     "layer_norm": ((X, ROW, ROW), {"eps": 1e-5}),
     "layer_norm_backward": ((X[::-1], X, ROW, X[:, 0], np.abs(X[:, 1])), {}),
     "rms_norm": ((X, ROW), {"eps": 1e-5}),

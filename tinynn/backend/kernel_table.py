@@ -36,6 +36,8 @@ FAMILIES = {
     "softmax_cross_entropy": "losses",
     "softmax": "softmax",
     "softmax_backward": "softmax",
+    "attention": "attention",
+    "attention_backward": "attention",
     "layer_norm": "normalization",
     "layer_norm_backward": "normalization",
     "rms_norm": "normalization",

@@ -17,6 +17,7 @@ from tinynn.ops.activation import (
     softmax,
     softplus,
 )
+from tinynn.ops.attention import scaled_dot_product_attention
 from tinynn.ops.convolution import conv2d
 from tinynn.ops.dropout import dropout
 from tinynn.ops.elementwise import tanh
@@ -48,6 +49,7 @@ __all__ = [
     "relu",
     "rms_norm",
     "rope",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "softmax",

@@ -56,7 +56,7 @@ def attention(
     scores = _scores(query, key, mask, scale, is_causal, window, sinks)
     xp = array_module(scores)
     top = scores.max(axis=-1, keepdims=True) if key.shape[2] else _like_rows(scores, -xp.inf)
-    base = xp.where(xp.isneginf(top), 0, top).astype(scores.dtype)
+    base = xp.where(top == -xp.inf, 0, top).astype(scores.dtype)
     powers = xp.exp(scores - base)
     total = powers.sum(axis=-1, keepdims=True)
     lse = (xp.log(total) + base)[..., 0]
@@ -92,7 +92,7 @@ def attention_backward(
     """
     scores = _scores(query, key, mask, scale, is_causal, window, sinks)
     xp = array_module(scores)
-    base = xp.where(xp.isneginf(lse), 0, lse).astype(scores.dtype)[..., None]
+    base = xp.where(lse == -xp.inf, 0, lse).astype(scores.dtype)[..., None]
     weights = xp.exp(scores - base)
     g_wide, q, k = widened(g), widened(query), widened(key)
     dropped, g_weights = weights, xp.matmul(g_wide, _turned(_per_head(widened(value), query)))
@@ -139,7 +139,7 @@ def _turned(x: Array) -> Array:
 def _per_head(x: Array, query: Array) -> Array:
     """[B, H / group, S, E] -> [B, H, S, E]"""
     group = query.shape[1] // x.shape[1] if x.shape[1] else 1
-    return x if group == 1 else x.repeat(group, axis=1)
+    return x if group == 1 else array_module(x).repeat(x, group, axis=1)
 
 
 def _sum_group(g: Array, like: Array) -> Array:
@@ -147,7 +147,7 @@ def _sum_group(g: Array, like: Array) -> Array:
     if g.shape == like.shape:
         return g
     batch, heads, *rest = like.shape
-    return g.reshape(batch, heads, -1, *rest).sum(axis=2)
+    return g.reshape(batch, heads, g.shape[1] // heads, *rest).sum(axis=2)
 
 
 def _like_rows(scores: Array, value: float) -> Array:
