@@ -40,8 +40,10 @@ def wide(dtype: Any) -> Any:
 
 def address(array: Array) -> int:
     """Where the array's first element lies."""
-    interface = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
-    return int(interface["data"][0])
+    try:
+        return int(array.data.ptr)  # CuPy
+    except (AttributeError, ValueError):
+        return int(array.__array_interface__["data"][0])
 
 
 def aligned(size: int, *arrays: Array | None) -> bool:

@@ -42,7 +42,7 @@ __global__ void dropout(const T *__restrict__ x, T *__restrict__ out, long long 
     const long long sample = i / blocks, block = i % blocks, first = sample * width + 4 * block;
     const Words words =
         philox((unsigned)block, offset + (unsigned)sample, step, stream, key0, key1);
-    const int size = whole || width - 4 * block >= 4 ? 4 : (int)(width - 4 * block);
+    const int size = whole ? 4 : (int)min(4ll, width - 4 * block);
     Wide values[4] = {};
     load<T, 4, whole>(x + first, size, values);
 #pragma unroll

@@ -25,16 +25,21 @@ struct Number<__nv_bfloat16> {
   }
 };
 
+// How many T are read and written at once: 16 bytes.
+template <class T>
+constexpr int GROUP = 16 / sizeof(T);
+
 // N numbers whose address is a multiple of their size, up to the 16 bytes of one memory access.
 template <class T, int N>
 struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Group {
   T item[N];
 };
 
-// values[0 : size] = place[0 : size], wide. Where whole is true, size is N and the place aligned.
-template <class T, int N, bool whole, class Wide>
+// values[0 : size] = place[0 : size], wide; at most N of them. Where aligned is true the place is a
+// multiple of the group's size.
+template <class T, int N, bool aligned, class Wide>
 __device__ __forceinline__ void load(const T *place, int size, Wide *values) {
-  if (whole) {
+  if (aligned && size >= N) {
     const Group<T, N> group = *reinterpret_cast<const Group<T, N> *>(place);
 #pragma unroll
     for (int i = 0; i < N; i++) values[i] = Number<T>::widen(group.item[i]);
@@ -45,10 +50,10 @@ __device__ __forceinline__ void load(const T *place, int size, Wide *values) {
   }
 }
 
-// place[0 : size] = values[0 : size], rounded to T. Where whole is true, as above.
-template <class T, int N, bool whole, class Wide>
+// place[0 : size] = values[0 : size], rounded to T; likewise.
+template <class T, int N, bool aligned, class Wide>
 __device__ __forceinline__ void store(T *place, int size, const Wide *values) {
-  if (whole) {
+  if (aligned && size >= N) {
     Group<T, N> group;
 #pragma unroll
     for (int i = 0; i < N; i++) group.item[i] = Number<T>::narrow(values[i]);

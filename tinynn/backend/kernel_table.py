@@ -57,6 +57,7 @@ _PACKAGES = {"numpy": "cpu", "cupy": "cuda"}
 
 _loading = threading.RLock()
 _compiler: Any = None
+_cuda_compiler: Any = None
 _missing = False
 _observer: Any = None
 
@@ -81,7 +82,8 @@ class KernelTable:
         return getattr(reference_of(name), "mutates", ())
 
     def _kernel(self, name: str) -> Kernel | None:
-        if self._package is None or (self._package == "cpu" and _load_compiler() is None):
+        load = {"cpu": _load_compiler, "cuda": _load_cuda_compiler}.get(str(self._package))
+        if load is None or load() is None:
             return None
         module = f"tinynn.kernels.{self._package}.{FAMILIES[name]}"
         try:
@@ -153,8 +155,9 @@ def observe_kernels(observer: Any) -> None:
     """Hands calls of compiled functions to `observer(twins, work, arguments)`; None ends it."""
     global _observer
     _observer = observer
-    if _compiler is not None:
-        _compiler.observer = observer
+    for compiler in (_compiler, _cuda_compiler):
+        if compiler is not None:
+            compiler.observer = observer
 
 
 def kernel_threading_layer() -> str:
@@ -195,6 +198,18 @@ def _load_compiler() -> Any:
         compiler.observer = _observer
         _compiler = compiler
         return compiler
+
+
+def _load_cuda_compiler() -> Any:
+    """What has CuPy compile the CUDA kernels; it is told who observes."""
+    global _cuda_compiler
+    with _loading:
+        if _cuda_compiler is None:
+            from tinynn.kernels.cuda import compiler
+
+            compiler.observer = _observer
+            _cuda_compiler = compiler
+        return _cuda_compiler
 
 
 def _quiet(reference: Kernel) -> Kernel:

@@ -4,6 +4,20 @@
 #include <cstdint>
 #include <cstring>
 
+// In CUDA the functions of float have the same names as those of double.
+using std::abs;
+using std::erf;
+using std::exp;
+using std::expm1;
+using std::fma;
+using std::isinf;
+using std::isnan;
+using std::log;
+using std::log1p;
+using std::pow;
+using std::sqrt;
+using std::tanh;
+
 #define VECTOR_TYPES(T, name)                                                        \
   struct alignas(2 * sizeof(T)) name##2 { T x, y; };                                 \
   struct alignas(sizeof(T) < 4 ? 4 * sizeof(T) : 16) name##4 { T x, y, z, w; };      \

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cuda_on_cpu import installed
-from tinynn.backend.kernel_table import KernelTable
+from tinynn.backend.kernel_table import KernelTable, observe_kernels
 from tinynn.kernels.cuda import compiler
 
 
@@ -12,7 +12,7 @@ class Recorder:
     """In the place of cupy.RawModule: what it was asked for."""
 
     def __init__(self, refusal=None):
-        self.asked, self.refusal = [], refusal
+        self.asked, self.refusal, self.launches = [], refusal, []
 
     def __call__(self, code, options, name_expressions):
         self.asked.append((code, options, name_expressions))
@@ -21,8 +21,21 @@ class Recorder:
     def get_function(self, name):
         if self.refusal:
             raise self.refusal
-        self.max_dynamic_shared_size_bytes = 48 * 1024
-        return self
+        function = Function()
+        self.launches = function.launches
+        return function
+
+
+class Function:
+    """In the place of what cupy.RawModule.get_function gives."""
+
+    max_dynamic_shared_size_bytes = 48 * 1024
+
+    def __init__(self):
+        self.launches = []
+
+    def __call__(self, grid, block, arguments, shared_mem=0):
+        self.launches.append((grid, block, arguments, shared_mem))
 
 
 @pytest.fixture
@@ -73,10 +86,10 @@ def test_a_changed_header_changes_the_source(tmp_path, monkeypatch):
 
 def test_much_shared_memory_is_asked_for(recorder):
     kernel = compiler.load("dropout.cu", "dropout<float, true>", shared_memory=100)
-    assert kernel.max_dynamic_shared_size_bytes == 48 * 1024
+    assert kernel.function.max_dynamic_shared_size_bytes == 48 * 1024
     for size in (100_000, 60_000):
         compiler.load("dropout.cu", "dropout<float, true>", shared_memory=size)
-        assert kernel.max_dynamic_shared_size_bytes == 100_000
+        assert kernel.function.max_dynamic_shared_size_bytes == 100_000
 
 
 LOG = "numbers.cuh(3): error: expected a ;\n\n1 error detected in the compilation"
@@ -124,3 +137,41 @@ def test_numba_is_not_needed_for_cuda_kernels(monkeypatch):
     monkeypatch.setattr("tinynn.backend.kernel_table._load_compiler", lambda: None)
     assert KernelTable("cuda")._kernel("dropout") is not None
     assert KernelTable("cpu")._kernel("dropout") is None
+
+
+def test_a_recorder_is_handed_the_launches_with_what_they_write(recorder, monkeypatch):
+    seen = []
+    monkeypatch.setattr(compiler, "observer", lambda *call: seen.append(call))
+    kernel = compiler.load("dropout.cu", "dropout<float, true>")
+    kernel((1,), (32,), ("x", "out"), shared_mem=8)
+    assert recorder.launches == []
+    ((launch, _, arguments),) = seen
+    assert (launch.function.__name__, launch.writes, arguments) == ("dropout", (1,), ("x", "out"))
+    launch.bind(0, *arguments)()
+    assert recorder.launches == [((1,), (32,), ("x", "out"), 8)]
+
+
+def test_a_recorder_is_handed_them_by_the_kernel_table(recorder):
+    seen = []
+    counters = {"p": 0.5, "key": 1, "stream": 2, "step": 3}
+    table = KernelTable("cuda")
+    for begins_first in (True, False):
+        if begins_first:
+            observe_kernels(lambda *call: seen.append(call))
+        table.dropout(np.ones((2, 8), np.float32), **counters)
+        observe_kernels(None)
+        observe_kernels(lambda *call: seen.append(call))
+    observe_kernels(None)
+    assert len(seen) == 2
+    assert compiler.observer is None
+
+
+def test_bad_values_are_refused(recorder):
+    kernel = compiler.load("dropout.cu", "dropout<float, true>")
+
+    def refuse(place, *arguments):
+        raise IndexError(f"at {place} of {arguments[0]}")
+
+    kernel((1,), (32,), ("x", np.array([-1])), refuse=refuse)
+    with pytest.raises(IndexError, match="at 5 of x"):
+        kernel((1,), (32,), ("x", np.array([5])), refuse=refuse)
