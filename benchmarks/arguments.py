@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynn.ops.paged import PagedKV
+
 Array = np.ndarray[Any, Any]
 
 
@@ -26,6 +28,10 @@ class Call(NamedTuple):
                 return tensor(value)
             if isinstance(value, list):
                 return [converted(item) for item in value]
+            if isinstance(value, PagedKV):  # of arrays
+                return PagedKV(*(None if a is None else tensor(a).data for a in value))
+            if isinstance(value, tuple) and any(isinstance(item, np.ndarray) for item in value):
+                return tuple(converted(item) for item in value)
             return value
 
         kwargs = {name: converted(value) for name, value in self.kwargs.items()}
@@ -70,6 +76,13 @@ class Arrays:
 
     def places(self, *shape: int, below: int) -> Array:
         return self.random.integers(0, below, shape)
+
+    def cache(self, length: int) -> PagedKV:
+        """Keys and values of a head of 32 numbers, in blocks of 16."""
+        blocks = -(-length // 16)
+        keys, values = (self.floats(blocks, 1, 16, 32, low=-1.5) for _ in range(2))
+        table = np.arange(blocks, dtype=np.int32)[None]
+        return PagedKV(keys, values, None, None, table, np.array([length], np.int32))
 
 
 def each(names: str, arguments: Callable[[Arrays], Call]) -> dict[str, Callable[[Arrays], Call]]:
@@ -158,6 +171,11 @@ ARGUMENTS: dict[str, Callable[[Arrays], Call]] = {
     "rms_norm": lambda make: call(make.matrix(), (make.columns,), make.floats(make.columns)),
     # As many queries as keys, of one head.
     "scaled_dot_product_attention": lambda make: call(*(make.matrix() for _ in range(3))),
+    # One token of one head, and as many keys as make the size.
+    "decode_attention": lambda make: call(make.floats(1, 1, 32), make.cache(make.size // 32)),
+    "merge_attention": lambda make: call(
+        [(make.matrix(), make.floats(make.rows)), (make.matrix(), make.floats(make.rows))]
+    ),
     # Any numbers do for cosines and sines: they are multiplied by.
     "rope": lambda make: call(
         make.matrix(), *(make.floats(make.rows, make.columns // 2, low=-1.5) for _ in range(2))
@@ -186,6 +204,8 @@ IN_TORCH: dict[str, Callable[[Any], Callable[..., Any]]] = {
         lambda *arguments: torch.relu(torch.nn.functional.linear(*arguments))
     ),
     "rope": lambda torch: partial(_rope_in_torch, torch),
+    "decode_attention": lambda torch: partial(_decode_in_torch, torch),
+    "merge_attention": lambda torch: partial(_merge_in_torch, torch),
 }
 
 
@@ -194,6 +214,20 @@ def _rope_in_torch(torch: Any, input: Any, cos: Any, sin: Any) -> Any:
     first, second = input.chunk(2, dim=-1)
     crossed = torch.cat([-second, first], dim=-1)
     return input * torch.cat([cos, cos], dim=-1) + crossed * torch.cat([sin, sin], dim=-1)
+
+
+def _decode_in_torch(torch: Any, query: Any, cache: Any) -> Any:
+    """With the keys one after the other, gathered first: PyTorch knows no blocks."""
+    (row,), (length,) = cache.block_tables, cache.lengths
+    keys, values = (
+        array[row].transpose(0, 1).flatten(1, 2)[:, :length] for array in (cache.keys, cache.values)
+    )
+    return torch.nn.functional.scaled_dot_product_attention(query, keys, values)
+
+
+def _merge_in_torch(torch: Any, parts: Any) -> Any:
+    outs, lses = (torch.stack(items) for items in zip(*parts, strict=True))
+    return (torch.softmax(lses, dim=0)[..., None] * outs).sum(dim=0)
 
 
 def in_torch(torch: Any, name: str) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -46,6 +47,19 @@ CALLS = {
         (QUERY[..., ::-1], QUERY, KEY, KEY[..., ::-1], SEEN * ROW[0], QUERY, QUERY[..., 0] + 2),
         {"scale": 0.5, "is_causal": True, "window": 2, "sinks": 1},
     ),
+    "decode_attention": (
+        (
+            numbers(4, 2, 32),
+            np.array([0, 1, 4], np.int32),
+            *(numbers(2, 3, 1, 16, 32)),
+            None,
+            None,
+            np.array([[2, -1], [0, 1]], np.int32),
+            np.array([5, 20], np.int32),
+        ),
+        {"scale": 0.5, "window": 9, "sinks": 2},
+    ),
+    "merge_attention": ((numbers(3, 2, 4), numbers(3, 2)), {}),
     "layer_norm": ((X, ROW, ROW), {"eps": 1e-5}),
     "layer_norm_backward": ((X[::-1], X, ROW, X[:, 0], np.abs(X[:, 1])), {}),
     "rms_norm": ((X, ROW), {"eps": 1e-5}),
@@ -76,6 +90,11 @@ CALLS = {
 }
 
 
+def each(arrays, convert):
+    """The arrays converted; None stands for none."""
+    return [None if array is None else convert(array) for array in arrays]
+
+
 def results(function, arrays, attributes, places):
     """What a call returns and changes, as NumPy arrays."""
     returned = function(*arrays, **attributes)
@@ -95,11 +114,11 @@ def test_reference_runs_on_the_fake_of_cupy(name):
     places = table_for("numpy").mutates(name)
     ours = results(
         getattr(table_for("fake"), name),
-        [fake_cupy.asarray(np.ascontiguousarray(array)) for array in arrays],
+        each(arrays, lambda array: fake_cupy.asarray(np.ascontiguousarray(array))),
         attributes,
         places,
     )
-    copies = [np.array(array) for array in arrays]
+    copies = each(arrays, np.array)
     theirs = results(getattr(table_for("numpy"), name), copies, attributes, places)
     for actual, expected in zip(ours, theirs, strict=True):
         if expected.dtype == np.uint8:  # halves are rounded either way
@@ -114,8 +133,8 @@ def test_16_bit_floats_are_computed_in_float32(name, dtype):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     small = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     arrays, attributes = CALLS[name]
-    halves = [a.astype(small) if a.dtype == np.float32 else np.array(a) for a in arrays]
-    singles = [a.astype(np.float32) if a.dtype == small else np.array(a) for a in halves]
+    halves = each(arrays, lambda a: a.astype(small) if a.dtype == np.float32 else np.array(a))
+    singles = each(halves, lambda a: a.astype(np.float32) if a.dtype == small else np.array(a))
     function, places = getattr(table_for("numpy"), name), table_for("numpy").mutates(name)
     with np.errstate(all="ignore"):
         ours = results(function, halves, attributes, places)
@@ -132,9 +151,11 @@ def test_16_bit_floats_are_computed_in_float32(name, dtype):
 def test_what_a_kernel_changes_is_declared(name):
     arrays, attributes = CALLS[name]
     for table, wrap in [("numpy", np.array), ("fake", fake_cupy.asarray)]:
-        given = [wrap(np.ascontiguousarray(array)) for array in arrays]
+        given = each(arrays, lambda array, wrap=wrap: wrap(np.ascontiguousarray(array)))
         getattr(table_for(table), name)(*given, **attributes)
         for place, (before, after) in enumerate(zip(arrays, given, strict=True)):
+            if before is None:
+                continue
             after = fake_cupy.asnumpy(after) if table == "fake" else after
             changed = not np.array_equal(before, after)
             assert changed == (place in table_for(table).mutates(name))
@@ -145,6 +166,8 @@ def test_kernels_and_references_have_the_same_signature():
 
     for name, family in FAMILIES.items():
         table_for("numpy").erf  # noqa: B018  (loads the compiler with its cache)
+        if find_spec(f"tinynn.kernels.cpu.{family}") is None:
+            continue  # a family that is left to the references
         kernel = getattr(import_module(f"tinynn.kernels.cpu.{family}"), name)
         ours = [(p.name, p.kind, p.default) for p in signature(kernel).parameters.values()]
         reference = signature(reference_of(name)).parameters.values()

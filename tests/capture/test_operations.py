@@ -15,8 +15,9 @@ from tinynn.backend.devices import Device, transfer
 from tinynn.capture import CaptureError
 
 SEEDS = (7, 8, 9)
-# Results whose shapes depend on values, or that are Python's: a recorder refuses them.
-REFUSED = {"nonzero", "equal", "allclose", "is_tensor"}
+# Results whose shapes depend on values, or that are Python's: a recorder refuses them. How
+# attention to a cache is cut in pieces depends on the lengths.
+REFUSED = {"nonzero", "equal", "allclose", "is_tensor", "decode_attention"}
 
 
 @pytest.mark.parametrize("name", OPINFOS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,30 @@ def apply(
         if listener is not None:
             return listener.run(operation, inputs, attributes, run)  # type: ignore[no-any-return]
     return run(operation, inputs, attributes)
+
+
+def apply_all(
+    operation: Operation, inputs: Sequence[Any], attributes: dict[str, Any]
+) -> tuple[Tensor, ...]:
+    """What `apply` does, for an operation of several results; it must have no gradient."""
+    others: list[Any] = []
+
+    def run_keeping(
+        operation: Operation,
+        inputs: Sequence[Any],
+        attributes: dict[str, Any],
+        forward: Callable[..., Any] = Operation.run,
+    ) -> Tensor:
+        def first_of(*arguments: Any) -> Any:
+            first, *others[:] = forward(*arguments)
+            return first
+
+        return run(operation, inputs, attributes, first_of)
+
+    listener = None if recording.active is None else recording.current_listener()
+    call = run_keeping if listener is None else partial(listener.run, run=run_keeping)
+    first = call(operation, inputs, attributes)
+    return (first, *(make_tensor(array, None, None) for array in others))
 
 
 def run(

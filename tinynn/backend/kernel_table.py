@@ -38,6 +38,8 @@ FAMILIES = {
     "softmax_backward": "softmax",
     "attention": "attention",
     "attention_backward": "attention",
+    "decode_attention": "decoding",
+    "merge_attention": "merging",
     "layer_norm": "normalization",
     "layer_norm_backward": "normalization",
     "rms_norm": "normalization",

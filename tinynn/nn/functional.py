@@ -19,6 +19,7 @@ from tinynn.ops.activation import (
 )
 from tinynn.ops.attention import scaled_dot_product_attention
 from tinynn.ops.convolution import conv2d
+from tinynn.ops.decoding import append_kv, decode_attention, merge_attention
 from tinynn.ops.dropout import dropout
 from tinynn.ops.elementwise import tanh
 from tinynn.ops.embedding import embedding
@@ -30,9 +31,11 @@ from tinynn.ops.pooling import max_pool2d
 from tinynn.ops.rotary import rope
 
 __all__ = [
+    "append_kv",
     "binary_cross_entropy_with_logits",
     "conv2d",
     "cross_entropy",
+    "decode_attention",
     "dropout",
     "elu",
     "embedding",
@@ -43,6 +46,7 @@ __all__ = [
     "linear_activation",
     "log_softmax",
     "max_pool2d",
+    "merge_attention",
     "mse_loss",
     "nll_loss",
     "pad",

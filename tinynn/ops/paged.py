@@ -20,6 +20,7 @@ Array = Any
 
 SMALLEST_BLOCK = 16
 SMALLEST_HEAD, LARGEST_HEAD, HEAD_STEP = 32, 256, 16
+LARGEST_GROUP = 16  # heads of a query that attend to one head of the cache
 
 
 class PagedKV(NamedTuple):
@@ -95,19 +96,93 @@ def check_paged(name: str, cache: PagedKV) -> None:
     _check_array(name, cache, "block_tables", (sequences, width), np.dtype(np.int32))
 
 
+def check_query(name: str, query: Array, query_starts: Array, cache: PagedKV) -> None:
+    """Raises what is wrong with the queries of new tokens, beside a cache that was checked.
+
+    ValueError for shapes, TypeError for dtypes, RuntimeError for several devices.
+    """
+    _, kv_heads, _, head_dim = cache.keys.shape
+    if query.ndim != 3 or query.shape[2] != head_dim:
+        raise ValueError(
+            f"{name}: query must be [tokens, heads, {head_dim}] as the keys are, its shape is "
+            f"{query.shape}"
+        )
+    heads = query.shape[1]
+    if not heads or heads % kv_heads or heads // kv_heads > LARGEST_GROUP:
+        raise ValueError(
+            f"{name}: query must have 1 to {LARGEST_GROUP} heads for each of the {kv_heads} heads "
+            f"of the keys, it has {heads}"
+        )
+    _check_floats(name, "query", query)
+    starts = (cache.lengths.shape[0] + 1,)
+    if query_starts.shape != starts:
+        raise ValueError(
+            f"{name}: query_starts must have the shape {starts}, one more than the sequences, it "
+            f"is {query_starts.shape}"
+        )
+    if query_starts.dtype != np.int32:
+        raise TypeError(f"{name}: query_starts must be int32, got {query_starts.dtype}")
+    _check_device(name, cache, query=query, query_starts=query_starts)
+
+
+def check_new(name: str, key: Array, value: Array, slots: Array, cache: PagedKV) -> None:
+    """Raises what is wrong with keys and values to append, beside a cache that was checked.
+
+    ValueError for shapes, TypeError for dtypes, RuntimeError for several devices.
+    """
+    _, kv_heads, _, head_dim = cache.keys.shape
+    if slots.ndim != 1 or slots.dtype != np.int64:
+        raise (ValueError if slots.ndim != 1 else TypeError)(
+            f"{name}: slots must be [tokens] int64, got {slots.dtype} of shape {slots.shape}"
+        )
+    shape = (slots.shape[0], kv_heads, head_dim)
+    for argument, array in (("key", key), ("value", value)):
+        if array.shape != shape:
+            raise ValueError(
+                f"{name}: {argument} must have the shape {shape}, [tokens, kv_heads, head_dim], it "
+                f"is {array.shape}"
+            )
+        _check_floats(name, argument, array)
+    if key.dtype != value.dtype:
+        raise TypeError(f"{name}: key is {key.dtype}, but value is {value.dtype}")
+    _check_device(name, cache, key=key, value=value, slots=slots)
+
+
+def check_window(name: str, window: int | None, sinks: int, split_size: int | None) -> None:
+    """ValueError for a window, sinks or pieces that cannot be."""
+    if window is not None and window < 1:
+        raise ValueError(f"{name}: window must be at least 1 or None, got {window}")
+    if sinks < 0 or (sinks and window is None):
+        raise ValueError(f"{name}: sinks go with a window and are 0 or more, got {sinks}")
+    if split_size is not None and split_size < 1:
+        raise ValueError(f"{name}: split_size must be at least 1 or None, got {split_size}")
+
+
+def _check_floats(name: str, argument: str, array: Array) -> None:
+    if array.dtype.name not in ("float32", "float16", "bfloat16"):
+        raise TypeError(
+            f"{name}: {argument} must be float32, float16 or bfloat16, got {array.dtype}"
+        )
+
+
+def _check_device(name: str, cache: PagedKV, **arrays: Array) -> None:
+    for argument, array in arrays.items():
+        if device_of(array) != device_of(cache.keys):
+            raise RuntimeError(
+                f"{name}: keys are on {device_of(cache.keys)} and {argument} on {device_of(array)}"
+            )
+
+
 def _check_array(name: str, cache: PagedKV, field: str, shape: Any, dtype: Any) -> None:
     """That a field of the cache has this shape and dtype, and lies where the keys do."""
-    array, keys = getattr(cache, field), cache.keys
+    array = getattr(cache, field)
     if array is None:
         raise TypeError(f"{name}: {field} are missing; keys in int8 need them")
     if array.shape != shape:
         raise ValueError(f"{name}: {field} must have the shape {shape}, it is {array.shape}")
     if array.dtype != dtype:
         raise TypeError(f"{name}: {field} must be {dtype}, got {array.dtype}")
-    if device_of(array) != device_of(keys):
-        raise RuntimeError(
-            f"{name}: keys are on {device_of(keys)} and {field} on {device_of(array)}"
-        )
+    _check_device(name, cache, **{field: array})
     if not array.flags.c_contiguous:
         raise RuntimeError(f"{name}: {field} must be contiguous, the strides are {array.strides}")
 
@@ -157,6 +232,17 @@ def check_tables(
             f"entry {i} of the table of sequence {s} is block {tables[s, i]}, of blocks 0 to "
             f"{blocks - 1}"
         ),
+    )
+
+
+def check_slots(name: str, cache: PagedKV, slots: Array) -> None:
+    """IndexError for a slot beyond the blocks; negative ones are not written. For debug mode."""
+    slots = backend_of(cache.keys).to_host(slots)
+    end = cache.keys.shape[0] * cache.keys.shape[2]
+    _first(
+        name,
+        slots >= end,
+        lambda token: f"the slot of token {token} is {slots[token]}, of slots 0 to {end - 1}",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tinynn.autograd.door import apply, binary
+from tinynn.autograd.door import apply, apply_all, binary
 from tinynn.autograd.operation import OPERATIONS, Every, Operation
 
 if TYPE_CHECKING:
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound="Callable[..., Any]")
 
-__all__ = ["OPERATIONS", "OPS", "Every", "apply", "binary", "declare", "declare_fused", "public"]
+__all__ = [
+    "OPERATIONS",
+    "OPS",
+    "Every",
+    "apply",
+    "apply_all",
+    "binary",
+    "declare",
+    "declare_fused",
+    "public",
+]
 
 OPS: dict[str, Callable[..., Any]] = {}
 

@@ -25,7 +25,7 @@ def merge_attention(outs: Array, lses: Array, *, out: Array | None = None) -> tu
     """
     xp, wide = array_module(outs), widened(outs)
     top = lses.max(axis=0)
-    base = xp.where(xp.isneginf(top), 0, top).astype(lses.dtype)
+    base = xp.where(top == -xp.inf, 0, top).astype(lses.dtype)
     weights = xp.exp(lses - base)
     total = weights.sum(axis=0)
     shares = weights / xp.where(total == 0, 1, total).astype(weights.dtype)

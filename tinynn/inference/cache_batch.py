@@ -1,0 +1,172 @@
+"""CacheBatch: one step of a model over some sequences of a cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynn.autograd import Tensor
+from tinynn.autograd.grad_mode import grad_mode
+from tinynn.backend.devices import transfer
+from tinynn.inference.block_table import NONE
+from tinynn.ops.decoding import appended, attended
+from tinynn.ops.paged import PagedKV, check_new, check_query, check_window
+from tinynn.ops.rotary import rope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tinynn.inference.block_table import BlockTable
+    from tinynn.inference.kv_cache import KVCache
+    from tinynn.nn.rotary import RotaryEmbedding
+
+Array = Any
+
+
+class CacheBatch:
+    """What all layers of a step have in common: which tokens are new, and where they go.
+
+    `KVCache.batch` makes it. The tokens are packed, sequence after sequence: token i of n new ones
+    of a sequence is at its position length - n + i. It is what `nn.AttentionCache` asks for.
+
+    Attributes:
+        sequences: their numbers.
+        query_starts: [sequences + 1] int32, where each one's tokens begin.
+        block_tables: [sequences, most blocks] int32.
+        lengths: [sequences] int32, the new tokens included.
+        slots: [tokens] int64, block * block_size + place in it.
+        positions: [tokens] int64, on the host.
+    """
+
+    def __init__(
+        self,
+        cache: KVCache,
+        sequences: tuple[int, ...],
+        tables: Sequence[BlockTable],
+        new_tokens: Sequence[int],
+    ) -> None:
+        self.cache = cache
+        self.sequences = sequences
+        size = cache.block_size
+        counts = np.array(new_tokens, np.int64).reshape(len(tables))
+        lengths = np.array([table.length for table in tables], np.int64)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        width = max((len(table.entries) for table in tables), default=0)
+        rows = np.full((len(tables), max(width, 1)), NONE, np.int32)
+        for row, table in zip(rows, tables, strict=True):
+            row[: len(table.entries)] = table.entries
+        owner = np.repeat(np.arange(len(tables)), counts)
+        self.positions = np.arange(starts[-1]) - starts[owner] + (lengths - counts)[owner]
+        slots = rows[owner, self.positions // size].astype(np.int64) * size + self.positions % size
+        self.query_starts, self.block_tables, self.lengths, self.slots = (
+            transfer(array, cache.device)
+            for array in (starts.astype(np.int32), rows, lengths.astype(np.int32), slots)
+        )
+        self._starts, self._slots = Tensor(self.query_starts), Tensor(self.slots)
+        self._angles: dict[int, tuple[RotaryEmbedding, Tensor, Tensor]] = {}
+
+    @property
+    def tokens(self) -> int:
+        """How many new tokens there are in all."""
+        return len(self.positions)
+
+    def paged(self, layer: int) -> PagedKV:
+        """What an operation on a layer of the cache is given."""
+        cache = self.cache
+        if not 0 <= layer < cache.layers:
+            raise IndexError(f"KVCache: layer {layer} is not one of 0 to {cache.layers - 1}")
+        return PagedKV(
+            cache.keys[layer],
+            cache.values[layer],
+            None if cache.key_scales is None else cache.key_scales[layer],
+            None if cache.value_scales is None else cache.value_scales[layer],
+            self.block_tables,
+            self.lengths,
+        )
+
+    def update_and_attend(
+        self,
+        layer: int,
+        query: Any,
+        key: Any,
+        value: Any,
+        *,
+        rotary: RotaryEmbedding | None = None,
+        scale: float | None = None,
+        window: int | None = None,
+        sinks: int = 0,
+        split_size: int | None = None,
+    ) -> Any:
+        """Appends the new tokens' keys and values to a layer, and attends to all of the sequence.
+
+        Arguments:
+            query: [tokens, heads, head_dim] float32, float16 or bfloat16, a tensor or an array.
+            key, value: [tokens, kv_heads, head_dim], of the query's dtype.
+            rotary: turns queries and keys by their positions.
+            scale: of the products; None for 1 / sqrt(head_dim).
+            window, sinks: those of this layer, within those of the cache; None takes the cache's.
+            split_size: see `F.decode_attention`.
+
+        Returns [tokens, heads, head_dim] in the query's dtype, a tensor if the query is one.
+        Called once for each layer; a second call writes the same places again.
+        """
+        q, k, v = (_tensor(name, item) for name, item in _named(query, key, value))
+        paged = self.paged(layer)
+        check_query("KVCache", q.data, self._starts.data, paged)
+        check_new("KVCache", k.data, v.data, self._slots.data, paged)
+        if q.shape[0] != self.tokens or q.data.dtype != k.data.dtype:
+            raise ValueError(
+                f"KVCache: query, key and value must have one dtype and {self.tokens} new tokens; "
+                f"query is {q.dtype} of shape {q.shape}, key {k.dtype}"
+            )
+        window, sinks = self._window(window, sinks)
+        check_window("KVCache", window, sinks, split_size)
+        cos = sin = None
+        interleaved = rotary is not None and rotary.interleaved
+        if rotary is not None:
+            cos, sin = self._turns(rotary)
+            q = rope(q, cos[:, None], sin[:, None], interleaved)
+        appended(k, v, self._slots, paged, cos, sin, interleaved)
+        options = {"window": window, "sinks": sinks, "split_size": split_size}
+        out, _ = attended(q, paged, self._starts, scale=scale, **options)
+        return out if isinstance(query, Tensor) else out.data
+
+    def _turns(self, rotary: RotaryEmbedding) -> tuple[Tensor, Tensor]:
+        """cos and sin of the new positions, found once for all layers."""
+        if id(rotary) not in self._angles:
+            if rotary.head_dim != self.cache.head_dim:
+                raise ValueError(
+                    f"KVCache: rotary turns vectors of {rotary.head_dim}, the cache holds "
+                    f"{self.cache.head_dim}"
+                )
+            cos, sin = rotary.tables(self.positions, self.cache.device)
+            self._angles[id(rotary)] = (rotary, cos, sin)
+        return self._angles[id(rotary)][1:]
+
+    def _window(self, window: int | None, sinks: int) -> tuple[int | None, int]:
+        """The window of a layer, which must not see what the cache's own has given back."""
+        cache = self.cache
+        if window is None:
+            return cache.window, cache.sinks
+        if cache.window is not None and (window > cache.window or sinks > cache.sinks):
+            raise ValueError(
+                f"KVCache: a window of {window} with {sinks} sinks sees more than the cache keeps, "
+                f"a window of {cache.window} with {cache.sinks} sinks"
+            )
+        return window, sinks
+
+
+def _named(query: Any, key: Any, value: Any) -> tuple[tuple[str, Any], ...]:
+    return ("query", query), ("key", key), ("value", value)
+
+
+def _tensor(name: str, item: Any) -> Tensor:
+    if not isinstance(item, Tensor):
+        return Tensor(item)
+    if item.requires_grad and grad_mode.enabled:
+        raise RuntimeError(
+            f"KVCache: no gradient goes through a cache, but {name} requires one; compute under "
+            "tn.no_grad()"
+        )
+    return item
