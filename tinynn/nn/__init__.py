@@ -13,6 +13,7 @@ from tinynn.nn.activation import (
     Softplus,
     Tanh,
 )
+from tinynn.nn.attention import AttentionCache, MultiheadAttention
 from tinynn.nn.containers import ModuleList, Sequential
 from tinynn.nn.convolution import Conv2d
 from tinynn.nn.dropout import Dropout
@@ -29,6 +30,7 @@ from tinynn.nn.shape import Flatten, Identity
 __all__ = [
     "ELU",
     "GELU",
+    "AttentionCache",
     "BCEWithLogitsLoss",
     "Conv2d",
     "CrossEntropyLoss",
@@ -44,6 +46,7 @@ __all__ = [
     "MaxPool2d",
     "Module",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "RMSNorm",

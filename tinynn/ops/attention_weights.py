@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinynn.backend.dtypes import float32, is_half
 from tinynn.ops.activation import softmax
@@ -36,7 +36,9 @@ def attention_weights(
     query, key = widened(query), per_head(widened(key), query.shape[1])
     scores = matmul(mul(query, scale), transpose(key, -1, -2))
     if is_causal:
-        scores = where(_causal(scores, window, sinks), scores, -math.inf)
+        rows, columns = scores.shape[-2:]
+        seen = causal_mask(rows, columns, scores.device, window=window, sinks=sinks)
+        scores = where(seen, scores, -math.inf)
     elif mask is not None and mask.data.dtype.kind == "b":
         scores = where(mask, scores, -math.inf)
     elif mask is not None:
@@ -60,11 +62,13 @@ def per_head(x: Tensor, heads: int) -> Tensor:
     return reshape(expand(unsqueeze(x, 2), batch, own, heads // own, *rest), batch, heads, *rest)
 
 
-def _causal(scores: Tensor, window: int | None, sinks: int) -> Tensor:
-    """[L, S] bool: the columns that each row sees."""
-    rows, columns = scores.shape[-2:]
-    i = unsqueeze(arange(rows, device=scores.device), 1)
-    j = arange(columns, device=scores.device)
+def causal_mask(
+    rows: int, columns: int, device: Any = None, *, window: int | None = None, sinks: int = 0
+) -> Tensor:
+    """[rows, columns] bool: what query i sees, the keys up to i, of these the last `window`, and
+    the first `sinks`."""
+    i = unsqueeze(arange(rows, device=device), 1)
+    j = arange(columns, device=device)
     seen = le(j, i)
     if window is not None:
         seen = logical_and(seen, logical_or(gt(j, sub(i, window)), lt(j, sinks)))
