@@ -81,7 +81,7 @@ enum Operation { SYNCWARP, SHUFFLE, BALLOT, COLLECTIVE };
 #define CUDA_ON_CPU_SITE CUDA_ON_CPU_PLACE(__FILE__, __LINE__)
 
 #define __syncthreads() cuda_on_cpu::barrier(CUDA_ON_CPU_SITE)
-#define __syncwarp(...) cuda_on_cpu::sync_warp(CUDA_ON_CPU_SITE, ##__VA_ARGS__)
+#define __syncwarp(...) cuda_on_cpu::sync_warp(CUDA_ON_CPU_SITE __VA_OPT__(, ) __VA_ARGS__)
 #define __threadfence() ((void)0)  // blocks run in turn
 #define __threadfence_block() ((void)0)
 #define __trap() cuda_on_cpu::fail("__trap at " CUDA_ON_CPU_SITE)
