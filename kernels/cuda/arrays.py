@@ -60,3 +60,13 @@ def blocks_for(work: int, multiprocessors: int, threads: int = THREADS) -> int:
     """How many blocks take so much work, a thread each time, without more than fit the GPU."""
     most = multiprocessors * _BLOCKS_PER_MULTIPROCESSOR * THREADS // threads
     return max(1, min(-(-work // threads), most))
+
+
+def live(value: Any) -> tuple[Any, Any]:
+    """(number, array of one element or None): a number, which is one of the two.
+
+    A number that changes from step to step is an array, which a recorded launch reads anew.
+    """
+    if hasattr(value, "dtype"):
+        return np.float64(0), value.astype(np.float64, copy=False)
+    return np.float64(value), None
