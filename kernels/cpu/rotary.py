@@ -11,6 +11,7 @@ from numba.extending import register_jitable
 from tinynn.kernels.cpu.arrays import FLOATS, Array, rows, stored, uniform
 from tinynn.kernels.cpu.compiler import CONTRACT, twins
 from tinynn.kernels.cpu.narrowing import narrow, widen
+from tinynn.kernels.table_rows import steps_of_table
 
 _GRAIN = 1 << 16
 
@@ -19,7 +20,7 @@ def rope(x: Array, cos: Array, sin: Array, *, interleaved: bool, out: Array | No
     """Pairs of numbers turned by angles; see the reference of the same name."""
     if not takes(x, out) or not uniform(cos, sin) or cos.shape != sin.shape:
         return NotImplemented
-    steps = _steps(x.shape[:-1], cos.shape[:-1])
+    steps = steps_of_table(x.shape[:-1], cos.shape[:-1])
     if steps is None:
         return NotImplemented
     out = np.empty_like(x) if out is None else out
@@ -36,33 +37,6 @@ def takes(x: Array, *others: Array | None) -> bool:
     return x.flags.c_contiguous and all(
         other is None or (other.dtype == x.dtype and other.flags.c_contiguous) for other in others
     )
-
-
-def _steps(lead: tuple[int, ...], table: tuple[int, ...]) -> tuple[int, ...] | None:
-    """(middle, inner, outer step, middle step, inner step): the vector at [a, b, c] of
-    [outer, middle, inner] is turned by row a * outer step + b * middle step + c * inner step of
-    the tables. None where the axes along which the tables stay the same are too mixed for that.
-    """
-    if len(table) > len(lead):
-        return None
-    runs: list[tuple[int, bool]] = []
-    for size, own in zip(lead, (1,) * (len(lead) - len(table)) + table, strict=True):
-        if own not in (1, size):
-            return None
-        if size == 1:
-            continue
-        varies = own == size
-        if runs and runs[-1][1] == varies:
-            runs[-1] = (runs[-1][0] * size, varies)
-        else:
-            runs.append((size, varies))
-    if len(runs) < 2:
-        runs.append((1, False))
-    if len(runs) > 3:
-        return None
-    (_, outer), (middle, central), (inner, last) = [(1, False)] * (3 - len(runs)) + runs
-    row = inner if last else 1
-    return middle, inner, (row * (middle if central else 1)) * outer, row * central, int(last)
 
 
 @register_jitable(fastmath=CONTRACT, forceinline=True)
