@@ -54,38 +54,35 @@ def why_no_compiler() -> str | None:
 def built(source: str, sanitizer: str = "", definitions: tuple[str, ...] = ()) -> Path:
     """The shared library of a source, built now if it was never built before.
 
-    Other processes that ask for the same one wait. Raises BuildError with what g++ says.
+    It needs the library of `scheduler`, loaded before. Raises BuildError with what g++ says.
     """
-    kernel_flags, scheduler_flags = _FLAGS[sanitizer]
-    flags = [*_COMMON, *_processor_flags(), *definitions]
-    inputs = "\0".join([_harness(), source, *flags, *kernel_flags, *scheduler_flags])
+    flags = [*_COMMON, *_processor_flags(), *_FLAGS[sanitizer][0], *definitions]
+    return _library(source, flags)
+
+
+@cache
+def scheduler(sanitizer: str = "") -> Path:
+    """The shared library of the scheduler, which all kernels of a process have in common."""
+    return _library((HERE / "runtime.cpp").read_text(), [*_COMMON, *_FLAGS[sanitizer][1]])
+
+
+def _library(source: str, flags: list[str]) -> Path:
+    """Other processes that ask for the same one wait."""
+    inputs = "\0".join([_harness(), source, *flags])
+    name = hashlib.sha256(inputs.encode()).hexdigest()[:24]
     folder = cache_folder() / "cuda-on-cpu"
     folder.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(inputs.encode()).hexdigest()[:24]
     library = folder / f"{name}.so"
-    scheduler = folder / f"{_hash_of(_harness(), *flags, *scheduler_flags)}.o"
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not library.exists():
             _remove_old(folder)
-            _scheduler(scheduler, [*flags, *scheduler_flags])
-            text = folder / f"{name}.cpp"
+            text, part = folder / f"{name}.cpp", folder / f"{name}.part"
             text.write_text(source)
-            part = folder / f"{name}.part"
-            _run([*flags, *kernel_flags, "-shared", str(text), str(scheduler), "-o", str(part)])
+            _run([*flags, "-shared", str(text), "-o", str(part)])
             part.replace(library)
         os.utime(library)
     return library
-
-
-def _scheduler(path: Path, flags: list[str]) -> None:
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            part = path.with_suffix(".part")
-            _run([*flags, "-c", str(HERE / "runtime.cpp"), "-o", str(part)])
-            part.replace(path)
-        os.utime(path)
 
 
 def _run(arguments: list[str]) -> None:
@@ -96,12 +93,8 @@ def _run(arguments: list[str]) -> None:
 
 @cache
 def _harness() -> str:
-    files = [HERE / "runtime.cpp", *sorted((HERE / "include").iterdir())]
+    files = sorted((HERE / "include").iterdir())
     return "\0".join(path.read_text() for path in files)
-
-
-def _hash_of(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ _FILL = 0xFF  # NaN as a float of any size, -1 as an integer
 
 class Guarded:
     """Copies of arrays with NaN around them.
+
+    Under a sanitizer they end where their memory ends, beyond which it looks after itself.
 
     >>> guard = Guarded()
     >>> x = guard.copy(np.ones(3))
@@ -25,17 +28,18 @@ class Guarded:
 
     def __init__(self) -> None:
         self._kept: list[tuple[np.ndarray[Any, Any], int, np.ndarray[Any, Any]]] = []
+        self._margin = 0 if os.environ.get("CUDA_ON_CPU_SANITIZER") else _MARGIN
 
     def copy(self, array: np.ndarray[Any, Any], misaligned: bool = False) -> Any:
         """The array's values in guarded memory, at a multiple of 16 bytes.
 
         misaligned: at a multiple of the element's size alone, as a view into a buffer may be.
         """
-        memory = np.full(array.nbytes + 2 * _MARGIN + 16, _FILL, np.uint8)
-        first = _MARGIN - memory.__array_interface__["data"][0] % 16
-        first += array.itemsize if misaligned else 0
-        inner = memory[first : first + array.nbytes]
-        result = inner.view(array.dtype).reshape(array.shape)
+        offset = array.itemsize if misaligned else 0
+        memory = np.full(offset + array.nbytes + 2 * self._margin, _FILL, np.uint8)
+        assert memory.__array_interface__["data"][0] % 16 == 0
+        first = self._margin + offset
+        result = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
         result[...] = array
         self._kept.append((memory, first, result))
         return result

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.cuda_on_cpu.build import built
+from tests.cuda_on_cpu.build import built, scheduler
 
 # In which order threads run where they may run in any; the number is the seed of "shuffled".
 SCHEDULES = (("forward", 0), ("reverse", 0), ("shuffled", 1))
@@ -57,28 +57,28 @@ class RawModule:
         source = "\n".join(
             ['#include "cuda_on_cpu.h"', '#line 1 "kernel"', code, '#line 1 "entries"', *entries]
         )
-        library = built(
-            source,
-            os.environ.get("CUDA_ON_CPU_SANITIZER", ""),
-            tuple(option for option in options if option.startswith("-D")),
-        )
-        self._library = ctypes.CDLL(str(library))
+        sanitizer = os.environ.get("CUDA_ON_CPU_SANITIZER", "")
+        definitions = tuple(option for option in options if option.startswith("-D"))
+        self._scheduler = ctypes.CDLL(str(scheduler(sanitizer)), ctypes.RTLD_GLOBAL)
+        self._library = ctypes.CDLL(str(built(source, sanitizer, definitions)))
         self._names = {name: number for number, name in enumerate(name_expressions)}
 
     def get_function(self, name: str) -> Kernel:
-        return Kernel(self._library, self._names[name], name)
+        return Kernel(self._scheduler, self._library, self._names[name], name)
 
 
 class Kernel:
     """A kernel: `kernel(grid, block, arguments, shared_mem=0)`."""
 
-    def __init__(self, library: ctypes.CDLL, number: int, name: str) -> None:
+    def __init__(
+        self, scheduler: ctypes.CDLL, library: ctypes.CDLL, number: int, name: str
+    ) -> None:
         self.name = name
         self.max_dynamic_shared_size_bytes = _WITHOUT_ASKING
         self._launch = getattr(library, f"launch_{number}")
         self._launch.restype = ctypes.c_char_p
-        self._order = ctypes.c_int.in_dll(library, "cuda_on_cpu_order")
-        self._seed = ctypes.c_uint32.in_dll(library, "cuda_on_cpu_seed")
+        self._order = ctypes.c_int.in_dll(scheduler, "cuda_on_cpu_order")
+        self._seed = ctypes.c_uint32.in_dll(scheduler, "cuda_on_cpu_seed")
         text = ctypes.create_string_buffer(1024)
         getattr(library, f"signature_{number}")(text)
         self._parameters = text.value.decode().split()

@@ -44,7 +44,7 @@ static size_t dynamic_bytes;
 static void (*kernel)(void **);
 static void **kernel_arguments;
 static char message[1024];
-static bool failed;
+static bool failed, after_failure;
 
 // The compiler keeps equal texts once, mostly.
 static bool same(const char *site, const char *other) {
@@ -204,11 +204,9 @@ static void run_thread() {
   __builtin_unreachable();
 }
 
-// Fills the thread-local variables of this library, which are its static shared memory, with NaN.
-// They exist once one of them was written.
-static thread_local volatile char first_of_shared;
+// Fills the thread-local variables of the kernel's library, its static shared memory, with NaN.
 static int fill_if_own(dl_phdr_info *library, size_t, void *) {
-  const auto place = reinterpret_cast<uintptr_t>(&fill_if_own);
+  const auto place = reinterpret_cast<uintptr_t>(kernel);
   bool own = false;
   size_t bytes = 0;
   for (int i = 0; i < library->dlpi_phnum; i++) {
@@ -229,7 +227,9 @@ static void start(Fiber &fiber, int number) {
 #endif
   }
 #ifdef WITH_ADDRESS_SANITIZER
-  __asan_unpoison_memory_region(fiber.stack, STACK_BYTES);
+  // run_thread has not returned, so the end of the stack counts as in use; after a failure all.
+  const size_t used = after_failure ? STACK_BYTES : 4096;
+  __asan_unpoison_memory_region(fiber.stack + STACK_BYTES - used, used);
 #endif
   fiber.number = number;
   fiber.lane = number % WARP;
@@ -246,7 +246,6 @@ static void start(Fiber &fiber, int number) {
 static void run_block() {
   at_barrier = ended = 0;
   if (dynamic_shared) memset(dynamic_shared, 0xff, dynamic_bytes);
-  first_of_shared = 0;
   dl_iterate_phdr(fill_if_own, nullptr);
   for (int warp = 0; warp < warp_count; warp++) {
     const int count = threads - warp * WARP;
@@ -289,6 +288,7 @@ const char *run_grid(void (*body)(void **), void **arguments, const unsigned *gr
   }
   free(dynamic_shared);
   dynamic_shared = nullptr;
+  after_failure |= failed;
   return failed ? message : nullptr;
 }
 

@@ -7,7 +7,7 @@
 #ifdef WITH_ADDRESS_SANITIZER
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-constexpr size_t STACK_BYTES = 512 << 10;
+constexpr size_t STACK_BYTES = 256 << 10;
 #else
 constexpr size_t STACK_BYTES = 64 << 10;
 #endif

@@ -51,10 +51,14 @@ struct Kernel {
 template <class... Parameters>
 void (*Kernel<Parameters...>::function)(Parameters...);
 
+// Thread-local variables of a library, such as its static shared memory, exist once one was written.
+static thread_local volatile char first_of_shared;
+
 template <class... Parameters>
 static const char *launch(void (*kernel)(Parameters...), void **arguments, const unsigned *grid,
                           const unsigned *block, size_t shared_bytes) {
   Kernel<Parameters...>::function = kernel;
+  first_of_shared = 0;
   return run_grid(Kernel<Parameters...>::body, arguments, grid, block, shared_bytes);
 }
 template <class... Parameters>

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import DTYPES, assert_cuda_agrees, launcher_of, numbers
 from tinynn.backend.kernel_table import reference_of
 
@@ -11,6 +12,35 @@ pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
 COUNTERS = {"key": 2**63 + 12345, "stream": 7, "step": 11, "offset": 0}
 LARGE = {"key": 1, "stream": 2**32 + 1, "step": 2**33 + 5, "offset": 2**32 - 2}
 SHAPES = [(0, 3), (3, 0), (1, 1), (5, 3), (2, 4), (3, 5, 7), (9,), (), (2, 1021), (40, 64)]
+
+
+def reduced():
+    for shape in ((5, 3), (6, 32)):
+        assert_cuda_agrees("dropout", numbers(*shape), p=0.3, exact=True, **COUNTERS)
+
+
+FAULTS = [
+    Fault("a wrong constant", "k1 += 0xBB67AE85u", "k1 += 0xBB67AE86u", "results"),
+    Fault("one sample too many", "i < count * blocks;", "i < (count + 1) * blocks;", "address"),
+    Fault(
+        "a write beyond a short group",
+        """      if (i < size) place[i] =""",
+        """      if (i <= size) place[i] =""",
+        "results",
+    ),
+    Fault(
+        "a read beyond a short group",
+        """      if (i < size) values[i] =""",
+        """      if (i <= size) values[i] =""",
+        "address",
+    ),
+    Fault(
+        "a group at any address",
+        "aligned && size >= N) {\n    const",
+        "size >= N) {\n    const",
+        "address",
+    ),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

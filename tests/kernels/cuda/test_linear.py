@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import DTYPES, assert_cuda_agrees, launcher_of, numbers
 from tinynn.backend.reference.activations import ACTIVATIONS
 
@@ -14,6 +15,29 @@ SHAPES = [((3, 5), 7), ((9, 8), 16), ((2, 3, 4), 24), ((1, 1), 1), ((4,), 6)]
 
 def options(activation):
     return {"activation": activation, "parameter": PARAMETERS.get(activation, 0.0)}
+
+
+def reduced():
+    for shape in ((9, 7), (9, 24)):
+        x = numbers(*shape)
+        assert_cuda_agrees("linear_activation", x, x[:7].copy(), x[0, :7].copy(), activation="gelu")
+        assert_cuda_agrees("activation_backward", x, x, activation="gelu")
+
+
+FAULTS = [
+    Fault(
+        "the bias of another column",
+        "load<T, N, whole>(bias + column,",
+        "load<T, N, whole>(bias + first,",
+        "address",
+    ),
+    Fault(
+        "no barrier before columns are added",
+        "total[i];\n  __syncthreads();",
+        "total[i];",
+        "results",
+    ),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import DTYPES, assert_cuda_agrees, launcher_of, numbers
 
 pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
@@ -19,6 +20,27 @@ def arguments(rows, classes, dtype, weighted):
     logits = (3 * rng.standard_normal((rows, classes))).astype(numbers(1, dtype=dtype).dtype)
     weight = (0.1 + rng.random(classes)).astype(logits.dtype) if weighted else None
     return logits, rng.integers(0, classes, rows), weight
+
+
+def reduced():
+    for rows, classes in ((5, 7), (2, 1031)):
+        given = arguments(rows, classes, "float32", True)
+        assert_cuda_agrees(NAME, *given, factor=4, label_smoothing=0.1)
+    try:
+        launcher_of(NAME)(given[0], given[1] + classes, given[2])
+    except IndexError:
+        return
+    raise AssertionError("targets that are no classes were taken")
+
+
+FAULTS = [
+    Fault(
+        "no barrier before bad targets are looked for",
+        "first_bad = ~0ull;\n  __syncthreads();",
+        "first_bad = ~0ull;",
+        "thread",
+    ),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

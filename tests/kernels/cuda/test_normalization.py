@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import DTYPES, assert_cuda_agrees, launcher_of, numbers
 from tinynn.backend.kernel_table import reference_of
 
@@ -17,6 +18,40 @@ def arrays(shape, dtype, affine):
     parameters = numbers(2, shape[-1], seed=2) if affine else (None, None)
     kind = numbers(1, dtype=dtype).dtype
     return [None if a is None else a.astype(kind) for a in (x, g, *parameters)]
+
+
+def reduced():
+    for shape in ((9, 12), (2, 1031)):
+        x, g, weight, bias = arrays(shape, "float32", True)
+        assert_cuda_agrees("layer_norm", x, weight, bias, factor=8)
+        _, mean, rstd = reference_of("layer_norm")(x, weight, bias)
+        assert_cuda_agrees("layer_norm_backward", g, x, weight, mean, rstd, factor=8)
+
+
+SUM = "sums[threadIdx.x / 32] = x;\n    __syncthreads();"
+FAULTS = [
+    Fault("no barrier before a sum is read", SUM, "sums[threadIdx.x / 32] = x;", "results"),
+    Fault("no barrier before the next sum", "__syncthreads();  // the next", "//", "thread"),
+    Fault(
+        "a barrier that a warp misses", SUM, f"if (threadIdx.x >= 224) return x;\n{SUM}", "launch"
+    ),
+    Fault(
+        "half a warp in the mask",
+        "x += __shfl_xor_sync(WHOLE_WARP",
+        "x += __shfl_xor_sync(0xffffu",
+        "launch",
+    ),
+    Fault(
+        "no barrier before columns are added",
+        "total[i];\n  __syncthreads();",
+        "total[i];",
+        "results",
+    ),
+    Fault("one column too many", "if (column < columns)\n", "if (column <= columns)\n", "address"),
+    Fault(
+        "numbers beyond the row are counted", "if (whole || i < size) square", "square", "results"
+    ),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import DTYPES, assert_cuda_agrees, launcher_of, numbers
 
 pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
@@ -15,6 +16,28 @@ SIZES = [1, 7, 8, 131, 5000]
 def arrays(count, size, dtype):
     found = numbers(count, size, dtype=dtype)
     return [abs(array) if place > 2 else array for place, array in enumerate(found)]
+
+
+def reduced():
+    assert_cuda_agrees("sgd_step", *arrays(3, 39, "float32"), lr=0.1, momentum=0.9)
+    assert_cuda_agrees("adamw_step", *arrays(5, 39, "float32"), lr=0.1, step=2)
+
+
+FAULTS = [
+    Fault(
+        "no barrier before what threads share",
+        "  __syncthreads();\n  const AdamW",
+        "  const AdamW",
+        "results",
+    ),
+    Fault(
+        "the last numbers are left out",
+        "i < count; i += stride",
+        "i + N <= count; i += stride",
+        "results",
+    ),
+    Fault("numbers beyond the end", "count - i));", "count - i + 1));", "address"),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -3,11 +3,30 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import DTYPES, assert_cuda_agrees, launcher_of, numbers
 
 pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
 
 SHAPES = [(3, 1), (9, 7), (2, 3, 16), (5,), (2, 1024), (2, 1037)]
+
+
+def reduced():
+    for shape in ((9, 7), (2, 1037)):
+        y = numbers(*shape)
+        assert_cuda_agrees("softmax", y, factor=4)
+        assert_cuda_agrees("softmax_backward", y, y, factor=4)
+
+
+FAULTS = [
+    Fault("numbers beyond the row are counted", "if (whole || i < size) total", "total", "results"),
+    Fault(
+        "no barrier before the highest is read",
+        "highest[threadIdx.x / 32] = x;\n    __syncthreads();",
+        "highest[threadIdx.x / 32] = x;",
+        "results",
+    ),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
