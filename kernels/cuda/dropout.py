@@ -8,6 +8,7 @@ import numpy as np
 
 from tinynn.kernels.cuda import compiler
 from tinynn.kernels.cuda.arrays import THREADS, TYPES, Array, aligned, blocks_for, uniform
+from tinynn.kernels.cuda.philox import counters
 
 _SOURCE = "dropout.cu"
 INSTANTIATIONS = [
@@ -48,18 +49,7 @@ def dropout(
             np.int64(width),
             np.uint64(round(p * 2**32)),
             np.float64(1.0 / (1.0 - p) if p < 1.0 else 0.0),
-            np.uint32(key & 0xFFFFFFFF),
-            np.uint32(key >> 32),
-            *_word(stream),
-            *_word(step),
-            *_word(offset),
+            *counters(key, stream, step, offset),
         ),
     )
     return out
-
-
-def _word(value: Any) -> tuple[Any, Any]:
-    """The low 32 bits of an integer; of an array of one the kernel itself reads them."""
-    if hasattr(value, "dtype"):
-        return np.uint32(0), value.astype(np.int64, copy=False)
-    return np.uint32(value & 0xFFFFFFFF), None

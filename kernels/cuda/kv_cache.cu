@@ -5,7 +5,8 @@ constexpr int MOST = 256, PER_LANE = MOST / 32;  // numbers of a vector, and of 
 
 // One vector, of which a lane has the numbers lane, lane + 32, ..., to its place in the cache.
 template <class Cache>
-__device__ __forceinline__ void put(const float (&numbers)[PER_LANE], int width, Cache *place, float *) {
+__device__ __forceinline__ void put(const float (&numbers)[PER_LANE], int width, Cache *place,
+                                    float *) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int i = 0; i < PER_LANE; i++)
@@ -13,7 +14,8 @@ __device__ __forceinline__ void put(const float (&numbers)[PER_LANE], int width,
 }
 // As whole numbers of the scale max |x| / 127.
 template <>
-__device__ __forceinline__ void put(const float (&numbers)[PER_LANE], int width, int8_t *place, float *scale) {
+__device__ __forceinline__ void put(const float (&numbers)[PER_LANE], int width, int8_t *place,
+                                    float *scale) {
   const int lane = threadIdx.x % 32;
   // The largest size, as bits: so NaN, which has the largest, is not passed over.
   unsigned largest = 0;
