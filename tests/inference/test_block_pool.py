@@ -121,6 +121,8 @@ def test_a_window_cannot_go_back_to_what_it_gave_away():
     assert -1 not in table.entries
     with pytest.raises(ValueError, match="length must be 0 to the sequence's 56, got 57"):
         table.truncate(57)
+    table.drop_expired()  # once more what it had given back before
+    assert [place for place, block in enumerate(table.entries) if block == -1] == [1, 2]
 
 
 def test_what_a_table_looks_like():

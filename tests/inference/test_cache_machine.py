@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from tests.inference.dense import attend
 from tinynn.inference import CacheExhausted, KVCache
 
-LAYERS, KV_HEADS, HEADS, WIDTH, SIZE, BLOCKS = 2, 1, 3, 32, 16, 9
+LAYERS, KV_HEADS, HEADS, WIDTH, SIZE, BLOCKS = 2, 1, 3, 32, 16, 8
 
 
 class CacheMachine(RuleBasedStateMachine):
@@ -54,6 +54,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     # ---- rules
 
+    @precondition(lambda self: len(self.model) < 4)
     @rule()
     def start(self):
         sequence = self.cache.start()
@@ -66,7 +67,7 @@ class CacheMachine(RuleBasedStateMachine):
         parent = self.pick(data)
         self.model[self.cache.fork(parent)] = copy.deepcopy(self.model[parent])
 
-    @precondition(lambda self: self.model)
+    @precondition(lambda self: len(self.model) > 2)
     @rule(data=st.data())
     def free(self, data):
         sequence = self.pick(data)
@@ -77,7 +78,10 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def truncate(self, data):
         sequence = self.pick(data)
-        length = data.draw(st.integers(0, self.cache.length(sequence)), label="length")
+        now = self.cache.length(sequence)
+        length = data.draw(
+            st.one_of(st.integers(0, now), st.integers(max(now - 4, 0), now)), "length"
+        )
         gone = {
             place * SIZE + i
             for place, block in enumerate(self.cache.table(sequence).entries)
@@ -95,19 +99,24 @@ class CacheMachine(RuleBasedStateMachine):
             del layer[length:]
 
     @precondition(lambda self: self.model)
+    @rule(tokens=st.integers(1, 2))
+    def step(self, tokens):
+        """A token or two for each sequence, as they are generated."""
+        self.append(sorted(self.model), [tokens] * len(self.model))
+
+    @precondition(lambda self: self.model)
     @rule(data=st.data())
-    def append(self, data):
-        sequences = data.draw(
-            st.lists(st.sampled_from(sorted(self.model)), min_size=1, unique=True), "sequences"
-        )
-        tokens = data.draw(
-            st.lists(
-                st.one_of(st.integers(0, 2), st.integers(0, 40)),
-                min_size=len(sequences),
-                max_size=len(sequences),
-            ),
-            "new_tokens",
-        )
+    def prompts(self, data):
+        """Ragged chunks for some of them."""
+        any_of_them = st.lists(st.sampled_from(sorted(self.model)), min_size=1, unique=True)
+        sequences = data.draw(any_of_them, "sequences")
+        chunk = st.one_of(st.integers(0, 20), st.integers(0, 50))
+        tokens = st.lists(chunk, min_size=len(sequences), max_size=len(sequences))
+        self.append(sequences, data.draw(tokens, "new_tokens"))
+
+    # ---- what is checked
+
+    def append(self, sequences, tokens):
         fits = self.fits(sequences, tokens)
         before = self.everything()
         if not fits:
@@ -116,11 +125,12 @@ class CacheMachine(RuleBasedStateMachine):
             assert caught.value.asked > caught.value.free
             self.assert_unchanged(before)
             return
+        lengths = [self.cache.length(sequence) for sequence in sequences]
         batch = self.cache.batch(sequences, tokens)
+        for sequence, length in zip(sequences, lengths, strict=True):
+            self.assert_nothing_is_kept_in_vain(sequence, length)
         for layer in range(LAYERS):
             self.attend(batch, layer, sequences, tokens)
-
-    # ---- what is checked
 
     def seen(self, position):
         """The positions before it that a token sees."""
@@ -129,6 +139,13 @@ class CacheMachine(RuleBasedStateMachine):
             for j in range(position)
             if self.window is None or j > position - self.window or j < self.sinks
         ]
+
+    def assert_nothing_is_kept_in_vain(self, sequence, length):
+        """A block is there if and only if a token from position `length` on may see it."""
+        entries = self.cache.table(sequence).entries
+        seen = {position // SIZE for position in self.seen(length)}
+        ahead = range(length // SIZE, len(entries))
+        assert {p for p, block in enumerate(entries) if block >= 0} == seen.union(ahead)
 
     def fits(self, sequences, tokens):
         """Whether the appends can be made one by one, tried on copies of all tables."""
@@ -211,5 +228,5 @@ def test_a_cache_under_random_use():
     quick = settings()
     run_state_machine_as_test(
         CacheMachine,
-        settings=settings(max_examples=2 * quick.max_examples, stateful_step_count=40),
+        settings=settings(max_examples=4 * quick.max_examples, stateful_step_count=40),
     )

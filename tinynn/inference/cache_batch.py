@@ -28,7 +28,7 @@ class CacheBatch:
     """What all layers of a step have in common: which tokens are new, and where they go.
 
     `KVCache.batch` makes it. The tokens are packed, sequence after sequence: token i of n new ones
-    of a sequence is at its position length - n + i. It is what `nn.AttentionCache` asks for.
+    of a sequence is at its position length - n + i. It is an `nn.attention.AttentionCache`.
 
     Attributes:
         sequences: their numbers.
@@ -111,17 +111,18 @@ class CacheBatch:
         Returns [tokens, heads, head_dim] in the query's dtype, a tensor if the query is one.
         Called once for each layer; a second call writes the same places again.
         """
-        q, k, v = (_tensor(name, item) for name, item in _named(query, key, value))
+        q, k, v = _tensor("query", query), _tensor("key", key), _tensor("value", value)
         paged = self.paged(layer)
         check_query("KVCache", q.data, self._starts.data, paged)
         check_new("KVCache", k.data, v.data, self._slots.data, paged)
-        if q.shape[0] != self.tokens or q.data.dtype != k.data.dtype:
+        if q.shape[0] != self.tokens:
             raise ValueError(
-                f"KVCache: query, key and value must have one dtype and {self.tokens} new tokens; "
-                f"query is {q.dtype} of shape {q.shape}, key {k.dtype}"
+                f"KVCache: query has {q.shape[0]} tokens, the batch has {self.tokens} new ones"
             )
-        window, sinks = self._window(window, sinks)
+        if q.data.dtype != k.data.dtype:
+            raise TypeError(f"KVCache: query is {q.dtype}, but key and value are {k.dtype}")
         check_window("KVCache", window, sinks, split_size)
+        window, sinks = self._window(window, sinks)
         cos = sin = None
         interleaved = rotary is not None and rotary.interleaved
         if rotary is not None:
@@ -157,11 +158,8 @@ class CacheBatch:
         return window, sinks
 
 
-def _named(query: Any, key: Any, value: Any) -> tuple[tuple[str, Any], ...]:
-    return ("query", query), ("key", key), ("value", value)
-
-
 def _tensor(name: str, item: Any) -> Tensor:
+    """A tensor, or an array as one; RuntimeError where a gradient would be lost."""
     if not isinstance(item, Tensor):
         return Tensor(item)
     if item.requires_grad and grad_mode.enabled:
