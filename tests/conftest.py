@@ -73,6 +73,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     for reason, count in reasons.items():
         terminalreporter.write_line(f"{count} skipped: {reason}")
+        if "no CUDA kernel was run" in reason:
+            terminalreporter.write_sep("!", f"WARNING: {reason}", yellow=True, bold=True)
 
 
 @pytest.fixture(params=["cpu", "fake", pytest.param("cuda", marks=pytest.mark.gpu)])
