@@ -140,6 +140,11 @@ def set_num_threads(number: int) -> None:
     _threads = number
 
 
+def get_num_threads() -> int:
+    """How many threads a parallel twin may use."""
+    return _threads
+
+
 def threading_layer() -> str:
     """What runs parallel twins: "omp", "tbb", or "serial" where neither can be loaded."""
     global _layer

@@ -4,9 +4,14 @@ The compiler makes vectors of a loop over consecutive numbers. Where the numbers
 stay in a register while another loop adds to them, as in a product of matrices, a kernel names the
 vectors itself, with the functions below. They take a contiguous array of any shape and an index
 into it as if it were flat, and do not look at bounds.
+
+The functions for operations that are themselves made of such steps, and for arrays of small
+numbers, are below `lanes_of`: they emit LLVM's instructions and are called while a kernel is built.
 """
 
 from __future__ import annotations
+
+import platform
 
 from llvmlite import binding, ir
 from numba import types
@@ -14,11 +19,61 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 _BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+_REGISTER = {"x86_64": "v", "aarch64": "w"}  # what an assembler calls a register for a vector
 
 
 def lanes_of(itemsize: int) -> int:
     """How many numbers of so many bytes a vector holds."""
     return _BYTES // itemsize
+
+
+def address(context, builder, array_type, array, index):
+    """Emits the address of array[index]."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+
+
+def load_floats(context, builder, array_type, array, index):
+    """Emits a vector of array[index] and what follows, in float32 where the array is of smaller
+    numbers: int8, uint16 for the bits of bfloat16, and int16 for those of float16."""
+    dtype = array_type.dtype
+    place = address(context, builder, array_type, array, index)
+
+    def load_as(element, count):
+        vector = ir.VectorType(element, count)
+        return builder.load(builder.bitcast(place, vector.as_pointer()), align=dtype.bitwidth // 8)
+
+    if isinstance(dtype, types.Float):
+        return load_as(context.get_value_type(dtype), lanes_of(dtype.bitwidth // 8))
+    count = lanes_of(4)
+    integers = ir.VectorType(ir.IntType(32), count)
+    floats = ir.VectorType(ir.FloatType(), count)
+    if dtype == types.int8:
+        return builder.sitofp(builder.sext(load_as(ir.IntType(8), count), integers), floats)
+    if dtype == types.uint16:  # bfloat16 is the upper half of a float32
+        wide = builder.zext(load_as(ir.IntType(16), count), integers)
+        return builder.bitcast(builder.shl(wide, ir.Constant(integers, [16] * count)), floats)
+    if dtype == types.int16:
+        return builder.fpext(load_as(ir.HalfType(), count), floats)
+    raise NotImplementedError(f"no vector is loaded from {dtype}")
+
+
+def spread(builder, number, count):
+    """Emits a vector with the same number in all places."""
+    unknown = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
+    first = builder.insert_element(unknown, number, ir.Constant(ir.IntType(32), 0))
+    return shuffle(builder, first, first, [0] * count)
+
+
+def multiply_add(builder, left, right, total):
+    """Emits left * right + total, with one rounding where the processor can."""
+    product = builder.fmul(left, right, flags=("contract",))
+    return builder.fadd(total, product, flags=("contract",))
+
+
+def shuffle(builder, left, right, places):
+    """Emits the elements of two vectors, counted through both, at the places."""
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+    return builder.shuffle_vector(left, right, mask)
 
 
 class Vector(types.Type):
@@ -37,11 +92,6 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, vector, ir.VectorType(element, vector.lanes))
 
 
-def _address(context, builder, array_type, array, index):
-    """The address of array[index] in LLVM's terms."""
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
-
-
 @intrinsic
 def lanes(typing, array):
     """How many numbers of the array's dtype a vector holds."""
@@ -57,11 +107,7 @@ def load(typing, array, index):
     """The vector array[index : index + lanes(array)]."""
 
     def generate(context, builder, signature, arguments):
-        address = _address(context, builder, array, *arguments)
-        vector = context.get_value_type(signature.return_type)
-        return builder.load(
-            builder.bitcast(address, vector.as_pointer()), align=array.dtype.bitwidth // 8
-        )
+        return load_floats(context, builder, array, *arguments)
 
     return Vector(array.dtype)(array, types.intp), generate
 
@@ -71,8 +117,8 @@ def store(typing, array, index, vector):
     """array[index : index + lanes(array)] = vector."""
 
     def generate(context, builder, signature, arguments):
-        address = _address(context, builder, array, *arguments[:2])
-        pointer = builder.bitcast(address, arguments[2].type.as_pointer())
+        place = address(context, builder, array, *arguments[:2])
+        pointer = builder.bitcast(place, arguments[2].type.as_pointer())
         builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -95,12 +141,9 @@ def add_multiple(typing, total, vector, array, index):
 
     def generate(context, builder, signature, arguments):
         total, vector = arguments[:2]
-        number = builder.load(_address(context, builder, array, *arguments[2:]))
-        unknown = ir.Constant(vector.type, ir.Undefined)
-        first = builder.insert_element(unknown, number, ir.Constant(ir.IntType(32), 0))
-        copies = _shuffle(builder, first, first, [0] * vector.type.count)
-        product = builder.fmul(vector, copies, flags=("contract",))
-        return builder.fadd(total, product, flags=("contract",))
+        number = builder.load(address(context, builder, array, *arguments[2:]))
+        copies = spread(builder, number, vector.type.count)
+        return multiply_add(builder, vector, copies, total)
 
     return total(total, vector, array, types.intp), generate
 
@@ -112,16 +155,38 @@ def interleave(typing, left, right):
     def generate(context, builder, signature, arguments):
         count = left.lanes
         turns = [place for lane in range(count) for place in (lane, count + lane)]
-        halves = [_shuffle(builder, *arguments, part) for part in (turns[:count], turns[count:])]
+        halves = [shuffle(builder, *arguments, part) for part in (turns[:count], turns[count:])]
         return context.make_tuple(builder, signature.return_type, halves)
 
     return types.UniTuple(left, 2)(left, right), generate
 
 
-def _shuffle(builder, left, right, places):
-    """The elements of two vectors, counted through both, at the places."""
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
-    return builder.shuffle_vector(left, right, mask)
+@intrinsic
+def touch(typing, array, index, count):
+    """Loads array[index : index + count] and does nothing with it; whole vectors only.
+
+    Read from its first byte to its last, memory comes as fast as it can. Where a kernel goes
+    through several rows at once, and returns to them, it touches them first.
+    """
+
+    def generate(context, builder, signature, arguments):
+        array_, index, count = arguments
+        register = _REGISTER.get(platform.machine())
+        if register:
+            step = ir.Constant(index.type, _BYTES // (array.dtype.bitwidth // 8))
+            one = ir.Constant(index.type, 1)
+            vector = ir.VectorType(ir.IntType(8), _BYTES)
+            kept = ir.FunctionType(ir.VoidType(), [vector])
+            # The last of a count that is no multiple may lie at the end of the array.
+            end = builder.add(index, builder.sub(count, builder.sub(step, one)))
+            with cgutils.for_range_slice(builder, index, end, step, index.type) as (i, _):
+                place = builder.bitcast(
+                    address(context, builder, array, array_, i), vector.as_pointer()
+                )
+                builder.asm(kept, "", register, [builder.load(place, align=1)], True)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), generate
 
 
 @intrinsic
@@ -132,8 +197,8 @@ def copy(typing, source, i, target, j, count):
         from_, i, to, j, count = arguments
         cgutils.raw_memcpy(
             builder,
-            _address(context, builder, target, to, j),
-            _address(context, builder, source, from_, i),
+            address(context, builder, target, to, j),
+            address(context, builder, source, from_, i),
             count,
             source.dtype.bitwidth // 8,
         )

@@ -1,0 +1,295 @@
+"""Attention of new tokens to a cache in blocks: every key and value is read from memory once.
+
+A row is one query: of one head and one new token. The rows that share a head of the cache, those
+of the head's group and of a sequence's new tokens, go through its keys together, a chunk of keys
+at a time: their scores, then, row by row, the powers of the scores, then their mixture of values,
+by an online softmax.
+
+Where there are too few sequences and heads to keep all threads busy, each sequence's keys are cut
+into as many pieces as there are threads, at least `_LEAST` keys long, and the results of the pieces
+are merged. In pieces of a given size the cuts are at multiples of it, whatever the batch, and all
+sums run in the same order: so is the result.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+from numba.extending import register_jitable
+
+from tinynn.kernels.cpu import compiler
+from tinynn.kernels.cpu.arrays import Array, stored
+from tinynn.kernels.cpu.compiler import twins
+from tinynn.kernels.cpu.elementary import f32
+from tinynn.kernels.cpu.few_rows import LANES
+from tinynn.kernels.cpu.merging import merge_attention
+from tinynn.kernels.cpu.online_softmax import hide, soften
+from tinynn.kernels.cpu.paged_products import CHUNK, STRIP, add_values, score, tile_of
+
+_GRAIN = 1 << 20  # multiplications
+_PANEL = 64  # rows that go through the keys together
+_LEAST = 256
+_NO_SCALES = np.empty((0, 0, 0), np.float32)
+
+
+def decode_attention(
+    query: Array,
+    query_starts: Array,
+    keys: Array,
+    values: Array,
+    key_scales: Array | None,
+    value_scales: Array | None,
+    block_tables: Array,
+    lengths: Array,
+    *,
+    scale: float,
+    window: int | None = None,
+    sinks: int = 0,
+    split_size: int | None = None,
+    out: Array | None = None,
+) -> Any:
+    """Attention of the last tokens of each sequence; see the reference of the same name."""
+    size, width = keys.shape[2:]
+    fits = size % STRIP == 0 and width % LANES == 0 and keys.flags.c_contiguous
+    if not fits or not _are_known(query.dtype, keys.dtype):
+        return NotImplemented
+    tokens, heads, _ = query.shape
+    longest = int(lengths.max(initial=0))
+    together = _heads_together(query, query_starts, keys.shape[1])
+    pieces = _pieces(lengths.size * -(-keys.shape[1] // together), longest, split_size)
+    single = query.dtype == np.float32
+    result = out if single and out is not None else np.empty(query.shape, np.float32)
+    lse = np.empty((tokens, heads), np.float32)
+    parts, part_lses = result[None], lse[None]
+    if pieces > 1:
+        parts = np.empty((pieces, *query.shape), np.float32)
+        part_lses = np.empty((pieces, tokens, heads), np.float32)
+    _decode(
+        2 * longest * tokens * heads * width,
+        np.ascontiguousarray(query, np.float32),
+        query_starts,
+        stored(keys),
+        stored(values),
+        _NO_SCALES if key_scales is None else key_scales,
+        _NO_SCALES if value_scales is None else value_scales,
+        block_tables,
+        lengths,
+        f32(scale),
+        longest + 1 if window is None else window,
+        sinks,
+        split_size or 0,
+        together,
+        parts,
+        part_lses,
+    )
+    if pieces > 1:
+        result, lse = merge_attention(parts, part_lses, out=result)
+    if single:
+        return result, lse
+    if out is None:
+        return result.astype(query.dtype), lse
+    out[...] = result
+    return out, lse
+
+
+@cache
+def _are_known(*dtypes: Any) -> bool:
+    return all(dtype.name in ("float32", "float16", "bfloat16", "int8") for dtype in dtypes)
+
+
+def _heads_together(query: Array, query_starts: Array, kv_heads: int) -> int:
+    """How many heads of the cache a thread goes through at once.
+
+    Many, where they have few rows: they lie side by side in a block, and memory is fastest where
+    it is read on and on. Where rows are many, time goes into arithmetic, and heads are work to
+    share.
+    """
+    most = int(np.diff(query_starts).max(initial=1)) * (query.shape[1] // kv_heads)
+    return min(max(_PANEL // max(most, 1), 1), kv_heads)
+
+
+def _pieces(items: int, longest: int, split_size: int | None) -> int:
+    """Into how many pieces the keys of a sequence are cut, for so many items of work.
+
+    One, where the items fill the threads evenly or are many; else one a thread.
+    """
+    if split_size is not None:
+        return max(-(-longest // split_size), 1)
+    threads = compiler.get_num_threads()
+    if items % threads == 0 or items >= 8 * threads:
+        return 1
+    return max(min(threads, longest // _LEAST), 1)
+
+
+class _Cache(NamedTuple):
+    keys: Any
+    values: Any
+    key_scales: Any  # of size 0 for floats
+    value_scales: Any
+
+
+class _Sight(NamedTuple):
+    """What a row sees: row r is at position (r + row) // group + past."""
+
+    row: int
+    group: int
+    past: int
+    window: int
+    sinks: int
+
+
+class _Rows(NamedTuple):
+    """Rows of one sequence, for some heads of the cache, and what they have summed so far."""
+
+    query: Any  # [heads, rows, width], times the scale
+    sums: Any  # [heads, rows, width], of values times powers
+    tops: Any  # [heads, rows], the highest scores
+    totals: Any  # [heads, rows], of powers
+    scores: Any  # [heads, rows, CHUNK]
+    factors: Any  # [2, CHUNK], the scales of keys and of values
+
+
+@twins(_GRAIN, "parts", "lses")
+def _decode(
+    query,
+    starts,
+    keys,
+    values,
+    key_scales,
+    value_scales,
+    tables,
+    lengths,
+    scale,
+    window,
+    sinks,
+    split_size,
+    together,
+    parts,
+    lses,
+):
+    cache = _Cache(keys, values, key_scales, value_scales)
+    kv_heads = keys.shape[1]
+    group, spans = query.shape[1] // kv_heads, -(-kv_heads // together)
+    # Neighbours in this order are of other sequences, and threads take neighbours: so pieces of
+    # long and of short sequences come to every thread.
+    for item in prange(len(parts) * spans * lengths.size):
+        piece, rest = divmod(np.intp(item), spans * lengths.size)
+        span, s = divmod(rest, lengths.size)
+        first, last = starts[s], starts[s + 1]
+        past, head = lengths[s] - (last - first), span * together
+        heads = slice(head * group, min(head + together, kv_heads) * group)
+        begin, end = _piece(piece, len(parts), split_size, lengths[s], past - window + 1)
+        for row in range(0, (last - first) * group, _PANEL):
+            count = min(_PANEL, (last - first) * group - row)
+            sight = _Sight(row, group, past, window, sinks)
+            rows = _begin(query[first:last, heads], sight, count, scale)
+            # The sinks before the window of the first row, then all from there on.
+            seen = max(past + row // group - window + 1, 0)
+            _attend(rows, sight, cache, head, tables[s], begin, min(end, sinks, seen))
+            stop = min(end, past + (row + count - 1) // group + 1)
+            _attend(rows, sight, cache, head, tables[s], max(begin, seen), stop)
+            _finish(rows, sight, parts[piece, first:last, heads], lses[piece, first:last, heads])
+
+
+@register_jitable
+def _piece(piece, pieces, split_size, length, seen):
+    """The first key of a piece and the first behind it; the keys before `seen` are of no use.
+
+    The first piece begins at 0, for the sinks are in it.
+    """
+    if split_size > 0:
+        return piece * split_size, min((piece + 1) * split_size, length)
+    seen = max(seen, 0)
+    size = -(-(length - seen) // (pieces * STRIP)) * STRIP
+    begin = seen + piece * size
+    return (0 if piece == 0 else begin), min(begin + size, length)
+
+
+@register_jitable
+def _begin(query, sight, count, scale):
+    """The rows of query, [tokens, heads, width], that begin at sight.row, with empty sums."""
+    heads, width = query.shape[1] // sight.group, query.shape[2]
+    tile = tile_of(count)
+    whole = -(-count // tile) * tile
+    q = np.zeros((heads, whole, width), f32)
+    for h in range(heads):
+        for r in range(count):
+            token, member = divmod(sight.row + r, sight.group)
+            for c in range(width):
+                q[h, r, c] = query[token, h * sight.group + member, c] * scale
+    return _Rows(
+        q,
+        np.zeros((heads, whole, width), f32),
+        np.full((heads, count), f32(-np.inf)),
+        np.zeros((heads, count), f32),
+        np.zeros((heads, whole, CHUNK), f32),
+        np.empty((2, CHUNK), f32),
+    )
+
+
+@register_jitable
+def _attend(rows, sight, cache, head, table, start, stop):
+    """Adds the keys from start to stop to the sums."""
+    tile = tile_of(rows.tops.shape[1])
+    while start < stop:
+        last = min((start // CHUNK + 1) * CHUNK, stop)
+        score(tile, rows.query, cache.keys, head, table, start, last, rows.scores)
+        for h in range(len(rows.query)):
+            _weigh(rows, sight, cache, h, head + h, table, start, last)
+        add_values(tile, rows.scores, cache.values, head, table, start, last, rows.sums)
+        start = last
+
+
+@register_jitable
+def _weigh(rows, sight, cache, h, head, table, start, last):
+    """Makes the scores of a head what its values are to be multiplied by."""
+    first, count = start % CHUNK, last - start
+    for r in range(rows.tops.shape[1]):
+        own = rows.scores[h, r, first : first + count]
+        position = sight.past + (sight.row + r) // sight.group
+        if cache.key_scales.size:
+            if r == 0:
+                _gather(cache.key_scales, head, table, start, last, rows.factors[0])
+                _gather(cache.value_scales, head, table, start, last, rows.factors[1])
+            _multiply(own, rows.factors[0])
+        hide(own, max(sight.sinks - start, 0), min(last, position - sight.window + 1) - start)
+        hide(own, max(position + 1 - start, 0), count)
+        soften(own, rows.sums[h, r], rows.tops[h], rows.totals[h], r)
+        if cache.value_scales.size:
+            _multiply(own, rows.factors[1])
+
+
+@register_jitable
+def _gather(scales, head, table, start, last, factors):
+    """factors[t] = the scale of key start + t."""
+    size, t = scales.shape[2], 0
+    while start + t < last:
+        offset = (start + t) % size
+        count = min(size - offset, last - start - t)
+        own = scales[table[(start + t) // size], head]
+        for i in range(count):
+            factors[t + i] = own[offset + i]
+        t += count
+
+
+@register_jitable
+def _multiply(scores, factors):
+    for t in range(scores.size):
+        scores[t] *= factors[t]
+
+
+@register_jitable
+def _finish(rows, sight, out, lse):
+    """Writes the results of the rows to out, [tokens, heads, width], and lse, [tokens, heads]."""
+    heads, count = rows.tops.shape
+    for h in range(heads):
+        for r in range(count):
+            token, member = divmod(sight.row + r, sight.group)
+            total = rows.totals[h, r]
+            share = f32(1) / total if total > f32(0) else f32(0)
+            for c in range(out.shape[2]):
+                out[token, h * sight.group + member, c] = rows.sums[h, r, c] * share
+            lse[token, h * sight.group + member] = f32(np.log(total)) + rows.tops[h, r]
