@@ -114,7 +114,6 @@ __global__ void __launch_bounds__(Ring<Cache, D>::WARPS * 32, 2) decode_32_bit(
           for (int i = 0; i < Own::COUNT; i++) sums[first + row][i] += four[row] * own[i];
       }
     }
-    __syncwarp();  // the weights may be written again
   });
 
   __syncthreads();  // the sums go where the rings were

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import (
     assert_cuda_agrees,
     dtype_of,
@@ -37,6 +38,40 @@ def assert_agrees(query, key, value, mask=None, *, factor=4.0, **attributes):
     g = numbers(*out.shape, seed=3).astype(out.dtype)
     given = (g, query, key, value, mask, out, lse)
     assert_cuda_agrees("attention_backward", *given, factor=4 * factor, **attributes)
+
+
+def reduced():
+    arrays = three(1, 2, 1, 40, 70, 20, 12)
+    assert_agrees(*arrays, is_causal=True, window=30, sinks=2, **RANDOM)
+
+
+FAULTS = [
+    Fault(
+        "sums are not scaled down for a higher score",
+        "sums[i] *= shrink;",
+        "sums[i] *= 1.f;",
+        "results",
+    ),
+    Fault("the window is one longer", "column <= row - window", "column < row - window", "results"),
+    Fault(
+        "random numbers of another head",
+        "first_weight + (long long)row",
+        "(long long)row",
+        "results",
+    ),
+    Fault(
+        "lanes do not wait for the weights of their row",
+        "__syncwarp();  // the four lanes of a row have its weights",
+        "// the four lanes of a row have its weights",
+        "results",
+    ),
+    Fault(
+        "rows behind the last are read",
+        "const int size = first + row < count ?",
+        "const int size = true ?",
+        "results",
+    ),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cuda_on_cpu import SCHEDULES, Guarded, scheduled
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import assert_close, dtype_of, launcher_of
 from tests.kernels.cuda.paged import paged
 from tinynn.backend.kernel_table import reference_of
@@ -43,6 +44,60 @@ def assert_agrees(arrays, factor=2.0, **attributes):
     assert_close(actual[0], expected[0], factor)
     assert_close(actual[1], expected[1], factor)
     return actual
+
+
+def reduced():
+    """Both kernels, with keys that no token sees, and tables that end with the last block."""
+    window = {"window": 40, "sinks": 5}
+    for query, cache in (("float32", "float32"), ("float16", "int8")):
+        arrays = paged([2, 1], [200, 33], query=query, cache=cache, spare=0, **window)
+        for schedule in SCHEDULES:
+            with scheduled(*schedule):
+                assert_agrees(arrays, **window)
+        arrays = paged([1], [160], query=query, cache=cache, spare=0)
+        assert_agrees(arrays)
+
+
+FAULTS = [
+    Fault(
+        "no wait for the copies of a stage",
+        "wait_for_copies<STAGES - 2>();",
+        "wait_for_copies<STAGES>();",
+        "results",
+    ),
+    Fault(
+        "lanes do not wait for each other's copies",
+        "__syncwarp();  // all lanes have copied",
+        "// all lanes have copied",
+        "results",
+    ),
+    Fault("a token sees not itself", "return key <= position", "return key < position", "results"),
+    Fault("the window is one longer", "(key > below ||", "(key >= below ||", "results"),
+    Fault(
+        "values that nobody sees are read",
+        "copy_async_16(target + Shape::VALUES, values + from, unseen);",
+        "copy_async_16(target + Shape::VALUES, values + from, false);",
+        "results",
+    ),
+    Fault(
+        "the entry behind the table is read",
+        "if (ahead < strips.end) block = head.block_of(ahead);",
+        "block = head.block_of(ahead);",
+        "address",
+    ),
+    Fault(
+        "sums are written while other warps read their rings",
+        "__syncthreads();  // the sums go where the rings were",
+        "// the sums go where the rings were",
+        "results",
+    ),
+    Fault(
+        "sums stay in the unit of a smaller scale",
+        "shrink[0] *= unit * inverse;",
+        "shrink[0] *= 1.f;",
+        "results",
+    ),
+]
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import (
     assert_cuda_agrees,
     dtype_of,
@@ -27,6 +28,26 @@ def arrays(stored, given="float32", tokens=9, heads=3, width=40, half=None, size
     tables = (None, None) if half is None else angles((tokens, half))
     key, value = (numbers(tokens, heads, width, dtype=given, seed=seed) for seed in (0, 1))
     return [key, value, slots, *tables, *cache, *scales]
+
+
+def reduced():
+    given = arrays("int8")
+    given[3:5] = np.zeros((9, 8), np.float32), np.ones((9, 8), np.float32)  # quarter turns
+    assert_cuda_agrees("append_kv", *given, exact=True, interleaved=True)
+
+
+FAULTS = [
+    Fault("values are turned too", "is_key && cos ?", "cos ?", "results"),
+    Fault(
+        "the scale is of half of the lanes", "int bit = 16; bit;", "int bit = 8; bit;", "results"
+    ),
+    Fault(
+        "the slot is that of the next token",
+        "slots[token] & (",
+        "(slots[token] + 1) & (",
+        "results",
+    ),
+]
 
 
 @pytest.mark.parametrize("given", STORED[:3])

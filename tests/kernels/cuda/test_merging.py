@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import (
     DTYPES,
     assert_cuda_agrees,
@@ -24,6 +25,21 @@ def parts(*shape, dtype="float32", spread=3.0):
     lses[empty] = -np.inf
     outs[empty] = np.nan
     return outs, lses
+
+
+def reduced():
+    assert_cuda_agrees("merge_attention", *parts(3, 4, 6), factor=2)
+
+
+FAULTS = [
+    Fault("an empty part is looked at", "if (weight == Wide(0)) continue;", "", "results"),
+    Fault(
+        "parts lie one column apart",
+        "+ row) * width + column, size",
+        "+ row) * width, size",
+        "results",
+    ),
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import DTYPES, assert_cuda_agrees, launcher_of, numbers
 
 pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
@@ -24,6 +25,20 @@ SHAPES = [
 def angles(table):
     turns = np.random.default_rng(1).uniform(-7, 7, table)
     return np.cos(turns).astype(np.float32), np.sin(turns).astype(np.float32)
+
+
+def reduced():
+    assert_cuda_agrees("rope", numbers(3, 20), *angles((3, 7)), interleaved=False)
+
+
+FAULTS = [
+    Fault(
+        "the second number is turned with the first already turned",
+        "b = b * cos + a * sin;",
+        "b = b * cos + turned * sin;",
+        "results",
+    ),
+]
 
 
 @pytest.mark.parametrize("interleaved", [False, True], ids=["halves", "interleaved"])
