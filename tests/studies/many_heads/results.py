@@ -23,6 +23,7 @@ def a_run(readout, heads, shift):
     return {
         "rate": 0.005,
         "losses": [1.0, 0.5, 0.1],
+        "validation": share,
         "accuracy": [share] * 4,
         "mass": [first] * heads,
         "example": {"weights": weights, "places": [[0, 1, 0, 1], [1, 0, 1, 0]]},
@@ -54,7 +55,6 @@ def expected_results(change=lambda run, readout, heads: None, slower=1.2):
     measured = {
         "parameters": 12345,
         "expected": {str(heads): expected(SETTINGS, heads) for heads in SETTINGS.heads},
-        "search": {},
         "runs": runs,
         "timings": {"threads": 1, "prefill": sets, "decode": copy.deepcopy(sets)},
     }

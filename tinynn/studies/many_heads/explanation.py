@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinynn.studies.many_heads.findings import heads_of, microseconds
+from tinynn.studies.many_heads.findings import heads_of, masses_of, microseconds
 from tinynn.studies.many_heads.timings import KINDS
 from tinynn.studies.many_heads.view import LINEAR, MLP, View
 from tinynn.studies.shared.report import counted, enumeration
@@ -47,13 +47,18 @@ That a head is narrow costs little here: to find a name among
 
 
 def of_unequal_weights(view: View) -> str:
-    masses = [f"{mass:.2f}" for mass in view.sorted_masses(MLP)]
-    return f"""### What one head can do all the same
+    text = """### What fewer heads can do all the same
 
 A mean with unequal weights still tells which value had which weight, if what comes after can take
-it apart: an MLP can, a linear layer cannot. In the trainings with an MLP one head gave the places
-{enumeration(masses)} of its weight, from the greatest to the least. It is a way around: the weights
-must be kept apart exactly, and the smaller a weight, the more of what it carries is lost."""
+it apart: an MLP can, a linear layer cannot."""
+    helped = view.helped_by_mlp()
+    if not helped:
+        return f"{text} None of the trainings told of has clearly found that way."
+    heads = helped[0]
+    return f"""{text} In the trainings with {heads_of(view, heads)} and an MLP a head gave the
+places {masses_of(view, MLP, heads)} of its weight, from the greatest to the least. It is a way
+around: the weights must be kept apart exactly, and the smaller one is, the more of what it carries
+is lost."""
 
 
 def of_time(view: View) -> str:

@@ -118,6 +118,7 @@ def draw_map(axes: Axes, title: str, weights: Any, places: Any) -> Any:
     axes.set_title(title, fontsize=10)
     axes.set_xlabel("place looked at")
     axes.set_ylabel("asking person")
+    axes.locator_params(integer=True)
     return image
 
 

@@ -63,37 +63,36 @@ def beyond(view: View) -> str:
 
 
 def what_an_mlp_does(view: View) -> str:
-    gain = view.gain_by_mlp(view.one)
-    start = (
-        f"With an MLP behind the attention {heads_of(view, view.one)} gives "
-        f"{accuracy(view, MLP, view.one)} right answers"
+    few = [heads for heads in view.heads if heads < view.relations]
+    told = [
+        f"{heads_of(view, n)} {'gives' if n == 1 else 'give'} {accuracy(view, MLP, n)}" for n in few
+    ]
+    text = f"With an MLP behind the attention {enumeration(told)}"
+    helped = view.helped_by_mlp()
+    if not helped:
+        return f"{text}: no clear difference."
+    heads = helped[0]
+    return (
+        f"{text}; that is more for {enumeration([heads_of(view, n) for n in helped])}. A head need "
+        "not look at one place alone: from unequal weights an MLP can tell in part which colour "
+        f"belongs to which place. With {heads_of(view, heads)} a head's weights at the places "
+        f"asked for are {masses_of(view, MLP, heads)}, without the MLP "
+        f"{masses_of(view, LINEAR, heads)}."
     )
-    if not gain.is_clear or gain.value <= 0:
-        text = f"{start}, not clearly more than without."
-    else:
-        masses = [f"{mass:.2f}" for mass in view.sorted_masses(MLP)]
-        text = (
-            f"{start}: it need not be one place alone. Its weights at the places asked for are "
-            f"{enumeration(masses)} (without the MLP "
-            f"{enumeration([f'{mass:.2f}' for mass in view.sorted_masses(LINEAR)])}), and from "
-            "unequal weights an MLP can tell in part which colour belongs to which place."
-        )
-    rest = view.gain(MLP, view.enough, view.one)
-    if rest.is_clear and rest.value > 0:
-        return f"{text} {heads_of(view, view.enough).capitalize()} give {points(rest)} more."
-    return f"{text} {heads_of(view, view.enough).capitalize()} give no clearly better answers."
+
+
+def masses_of(view: View, readout: str, heads: int) -> str:
+    return enumeration([f"{mass:.2f}" for mass in view.sorted_masses(readout, heads)])
 
 
 def what_it_costs(view: View) -> str:
     heads = view.timed_heads(KINDS[0])
     ratios = {kind: view.ratio(kind, max(heads), min(heads)) for kind in KINDS}
     told = [f"{what_of(kind, view)} takes {times(ratio)} as long" for kind, ratio in ratios.items()]
-    if all(ratio.value - 1 > 2 * ratio.error for ratio in ratios.values()):
-        start = "The kernels pay for them"
-    elif any(ratio.value - 1 > 2 * ratio.error for ratio in ratios.values()):
-        start = "The kernels pay for them in part"
-    else:
-        start = "The kernels do not clearly pay for them"
+    slower = [ratio.value - 1 > 2 * ratio.error for ratio in ratios.values()]
+    start = "More heads do not clearly take longer"
+    if any(slower):
+        start = "More heads take longer" if all(slower) else "More heads take longer in part"
     return (
         f"{start}: with {max(heads)} heads instead of {min(heads)}, at the same width of "
         f"{view.settings['timed_width']}, {enumeration(told)}."
@@ -127,10 +126,10 @@ same multiplications in a step.
 
 Each is trained by AdamW with {counted(settings["steps"], "step")} of {settings["batch_size"]} new
 rows, the learning rate falling to nothing as a cosine does;
-{counted(settings["runs"], "training")} each, with other initial values and rows. The learning rate
-is each network's own, the one of {enumeration([f"{rate:g}" for rate in settings["rates"]])} with
-the most right answers after a training apart from those. Answers are counted on
-{settings["test_rows"]} rows that no training has seen.
+{counted(settings["runs"], "training")} each, with other initial values and rows, at each learning
+rate of {enumeration([f"{rate:g}" for rate in settings["rates"]])}. Told of are those at the rate
+with the most right answers to rows for validation; the answers told of are to
+{settings["test_rows"]} other rows.
 
 The kernels are timed in turn, {counted(settings["timing_sets"], "set")} of
 {counted(settings["timing_rounds"], "round")}, in single precision, with

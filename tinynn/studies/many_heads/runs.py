@@ -9,7 +9,7 @@ import numpy as np
 from tinynn.autograd.grad_mode import no_grad
 from tinynn.autograd.tensor import Tensor
 from tinynn.backend.random import manual_seed
-from tinynn.capture import compile as compile_step
+from tinynn.capture import compile as compiled
 from tinynn.nn import functional as F
 from tinynn.ops.conversion import host
 from tinynn.ops.creation import tensor
@@ -19,7 +19,7 @@ from tinynn.studies.many_heads.task import READOUTS, Batch, Network, Settings, d
 from tinynn.studies.shared.report import mean
 from tinynn.studies.shared.workers import Place, Workers
 
-__all__ = ["best_rate", "configurations", "run_all", "search_rates", "train"]
+__all__ = ["best_rate", "run_all", "train"]
 
 # At how many steps the loss is kept.
 POINTS = 30
@@ -35,27 +35,38 @@ class Run(NamedTuple):
     readout: str
     rate: float
     seed: int
-    judged_by: int
-    """The seed of the rows whose answers are counted."""
+    rows_seed: int
+    """Chooses the rows by which networks are judged, the same for all runs."""
 
 
-def configurations(settings: Settings) -> list[tuple[str, int]]:
-    """(readout, heads) of every network, those that take longest first."""
-    return [(readout, heads) for readout in reversed(READOUTS) for heads in settings.heads]
-
-
-def search_rates(settings: Settings, seed: int, workers: Workers) -> dict[str, Any]:
-    """The share of right answers to validation rows, by readout, heads and rate."""
-    grid = [(*pair, rate) for pair in configurations(settings) for rate in settings.rates]
-    tasks = [
-        Run(settings, heads, readout, rate, seed + settings.runs, VALIDATION + seed)
-        for readout, heads, rate in grid
+def run_all(settings: Settings, seed: int, workers: Workers) -> tuple[dict[str, Any], Any]:
+    """(validation, runs): the mean share of right answers to validation rows by readout, heads and
+    rate; and what came of the trainings at the best rate, by readout and heads."""
+    grid = [
+        (readout, heads, rate, number)
+        for readout in reversed(READOUTS)  # those that take longest first
+        for heads in settings.heads
+        for rate in settings.rates
+        for number in range(settings.runs)
     ]
-    results = workers.map("search for rates", train, tasks)
-    found: dict[str, Any] = {readout: {str(h): {} for h in settings.heads} for readout in READOUTS}
-    for (readout, heads, rate), result in zip(grid, results, strict=True):
-        found[readout][str(heads)][f"{rate:g}"] = mean(result["accuracy"])
-    return found
+    tasks = [
+        Run(settings, heads, readout, rate, seed + n, seed) for readout, heads, rate, n in grid
+    ]
+    found = dict(zip(grid, workers.map("trainings", train, tasks), strict=True))
+    validation: dict[str, Any] = {readout: {} for readout in READOUTS}
+    runs: dict[str, Any] = {readout: {} for readout in READOUTS}
+    for readout in READOUTS:
+        for heads in settings.heads:
+            by_rate = {
+                f"{rate:g}": [found[readout, heads, rate, n] for n in range(settings.runs)]
+                for rate in settings.rates
+            }
+            row = {rate: mean([run["validation"] for run in by_rate[rate]]) for rate in by_rate}
+            chosen = by_rate[f"{best_rate(row):g}"]
+            for run in chosen[1:]:
+                del run["example"]  # one of each is enough to look at
+            validation[readout][str(heads)], runs[readout][str(heads)] = row, chosen
+    return validation, runs
 
 
 def best_rate(row: dict[str, float]) -> float:
@@ -67,29 +78,12 @@ def best_rate(row: dict[str, float]) -> float:
     return min(map(float, row), key=lambda rate: (-row[f"{rate:g}"], rate))
 
 
-def run_all(
-    settings: Settings, seed: int, searched: dict[str, Any], workers: Workers
-) -> dict[str, Any]:
-    """What came of the trainings, by readout and heads."""
-    grid = [(*pair, number) for pair in configurations(settings) for number in range(settings.runs)]
-    tasks = [
-        Run(settings, h, readout, best_rate(searched[readout][str(h)]), seed + n, TEST + seed)
-        for readout, h, n in grid
-    ]
-    results = workers.map("trainings", train, tasks)
-    found: dict[str, Any] = {readout: {str(h): [] for h in settings.heads} for readout in READOUTS}
-    for (readout, heads, number), result in zip(grid, results, strict=True):
-        if number:
-            del result["example"]  # one of each is enough to look at
-        found[readout][str(heads)].append(result)
-    return found
-
-
 def train(place: Place, run: Run) -> dict[str, Any]:
     """Trains a network, and looks at its answers and at its attention.
 
-    Returns accuracy [relations], losses [POINTS], mass [heads, relations], the weight that a head
-    gives the place of a relation, and an example: a row's weights and places.
+    Returns losses [POINTS], the share of right answers to the validation rows, and of test rows:
+    accuracy [relations], mass [heads, relations], the weight that a head gives the place of a
+    relation, and an example: a row's weights and places.
     """
     settings = run.settings
     manual_seed(run.seed)
@@ -98,7 +92,7 @@ def train(place: Place, run: Run) -> dict[str, Any]:
     optimizer = AdamW(network.parameters(), lr=run.rate, weight_decay=0.0)
     schedule = CosineAnnealingLR(optimizer, settings.steps)
 
-    @compile_step
+    @compiled
     def step(names: Tensor, known: Tensor, colours: Tensor, answers: Tensor) -> Tensor:
         logits = network(names, known, colours)
         loss = F.cross_entropy(logits.reshape(-1, settings.colours), answers.reshape(-1))
@@ -112,8 +106,16 @@ def train(place: Place, run: Run) -> dict[str, Any]:
         batch = draw_batch(settings, settings.batch_size, random)
         losses.append(step(*given(batch, place), on_device(batch.answers, place)).item())
         schedule.step()
-    test = draw_batch(settings, settings.test_rows, np.random.default_rng(run.judged_by))
-    return {"rate": run.rate, "losses": thinned(losses), **judge(network, test, place)}
+    validation, test = (
+        draw_batch(settings, settings.test_rows, np.random.default_rng(first + run.rows_seed))
+        for first in (VALIDATION, TEST)
+    )
+    return {
+        "rate": run.rate,
+        "losses": thinned(losses),
+        "validation": mean(judge(network, validation, place)["accuracy"]),
+        **judge(network, test, place),
+    }
 
 
 def judge(network: Network, test: Batch, place: Place) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from tinynn.studies.many_heads.explanation import why
 from tinynn.studies.many_heads.figures import draw
 from tinynn.studies.many_heads.findings import answer, ran, seen
-from tinynn.studies.many_heads.runs import run_all, search_rates
+from tinynn.studies.many_heads.runs import run_all
 from tinynn.studies.many_heads.task import Network, Settings, expected
 from tinynn.studies.many_heads.timings import time_heads
 from tinynn.studies.many_heads.view import LINEAR
@@ -42,14 +42,13 @@ QUICK = Settings(
 
 
 def measure(settings: Settings, seed: int, workers: Workers) -> dict[str, Any]:
-    searched = search_rates(settings, seed, workers)
-    runs = run_all(settings, seed, searched, workers)
+    validation, runs = run_all(settings, seed, workers)
     workers.say("timing attention by number of heads")
     network = Network(settings, min(settings.heads), LINEAR)
     return {
         "parameters": sum(parameter.data.size for parameter in network.parameters()),
         "expected": {str(heads): expected(settings, heads) for heads in settings.heads},
-        "search": searched,
+        "validation": validation,
         "runs": runs,
         "timings": time_heads(settings, seed, workers.place),
     }

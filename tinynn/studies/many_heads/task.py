@@ -35,9 +35,9 @@ class Settings:
     colours: int = 8
     width: int = 64
     heads: tuple[int, ...] = (1, 2, 4, 8)
-    steps: int = 600
+    steps: int = 500
     batch_size: int = 64
-    rates: tuple[float, ...] = (0.002, 0.005, 0.01)
+    rates: tuple[float, ...] = (0.002, 0.005)
     runs: int = 5
     test_rows: int = 256
     timed_width: int = 256

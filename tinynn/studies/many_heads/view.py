@@ -53,6 +53,12 @@ class View:
         """How much more of the answers are right with some heads than with others."""
         return difference(self.accuracies(readout, heads), self.accuracies(readout, than))
 
+    def helped_by_mlp(self) -> list[int]:
+        """The heads, fewer than relations, with clearly more right answers before an MLP."""
+        few = [heads for heads in self.heads if heads < self.relations]
+        gains = {heads: self.gain_by_mlp(heads) for heads in few}
+        return [heads for heads, gain in gains.items() if gain.is_clear and gain.value > 0]
+
     def gain_by_mlp(self, heads: int) -> Difference:
         return difference(self.accuracies(MLP, heads), self.accuracies(LINEAR, heads))
 
@@ -72,9 +78,13 @@ class View:
         found: dict[str, Any] = self.runs(readout, heads)[0]["example"]
         return found
 
-    def sorted_masses(self, readout: str) -> list[float]:
-        """What one head gives the places of the relations, greatest first, mean of the runs."""
-        rows = [sorted(run["mass"][0], reverse=True) for run in self.runs(readout, self.one)]
+    def sorted_masses(self, readout: str, heads: int) -> list[float]:
+        """What a head gives the places of the relations, greatest first, mean of all heads."""
+        rows = [
+            sorted(masses, reverse=True)
+            for run in self.runs(readout, heads)
+            for masses in run["mass"]
+        ]
         return [mean(column) for column in zip(*rows, strict=True)]
 
     # ---- timings
