@@ -1,0 +1,117 @@
+"""Attention in blocks against attention with the whole matrix of scores."""
+
+import numpy as np
+import pytest
+
+import tinynn as tn
+from tests.kernels.comparison import DTYPES, assert_same, kernel_of, run_both
+
+# batch, heads, kv_heads, queries, keys, width, width of values
+SHAPES = [(2, 4, 2, 70, 130, 32, 48), (1, 2, 2, 3, 5, 16, 16), (2, 3, 1, 64, 64, 64, 32)]
+SQUARE = (1, 2, 1, 200, 200, 32, 32)
+DROPOUT = {"p": 0.3, "seed": 2**40 + 5, "stream": 3, "step": 7, "offset": 2}
+SIGHTS = {
+    "all": {},
+    "causal": {"is_causal": True},
+    "window": {"is_causal": True, "window": 20, "sinks": 3},
+    "long window": {"is_causal": True, "window": 70},
+    "sinks of a block and more": {"is_causal": True, "window": 1, "sinks": 66},
+    "dropout": DROPOUT,
+    "causal dropout": {"is_causal": True, **DROPOUT},
+}
+
+
+def arguments(shape, dtype):
+    batch, heads, kv_heads, queries, keys, width, value_width = shape
+    rng = np.random.default_rng(0)
+    return [
+        rng.standard_normal(size).astype(dtype)
+        for size in (
+            (batch, heads, queries, width),
+            (batch, kv_heads, keys, width),
+            (batch, kv_heads, keys, value_width),
+        )
+    ]
+
+
+def check(query, key, value, mask, **options):
+    """The results and the gradients, which are sums of more products and so of more roundings."""
+    options = {"scale": 0.2, **options}
+    (out, lse), expected = run_both("attention", query, key, value, mask, **options)
+    assert_same(out, expected[0])
+    assert_same(lse, expected[1].astype(lse.dtype))
+    g = np.random.default_rng(1).standard_normal(out.shape).astype(out.dtype)
+    for ours, theirs in zip(
+        *run_both("attention_backward", g, query, key, value, mask, out, lse, **options),
+        strict=True,
+    ):
+        assert_same(ours, theirs, factor=4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sight", SIGHTS)
+@pytest.mark.parametrize("shape", [*SHAPES, SQUARE], ids=str)
+def test_kernel_agrees_with_reference(shape, sight, dtype):
+    check(*arguments(shape, dtype), None, **SIGHTS[sight])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["bool", "numbers", "one row", "shared by all"])
+def test_masks(kind, dtype):
+    given, rng = arguments(SHAPES[0], dtype), np.random.default_rng(2)
+    mask = {
+        "bool": rng.random((2, 1, 70, 130)) < 0.7,
+        "numbers": rng.standard_normal((1, 4, 70, 130)).astype(dtype),
+        "one row": rng.random((2, 1, 1, 130)) < 0.7,
+        "shared by all": np.float32(rng.standard_normal((70, 130)))[None, None],
+    }[kind]
+    if mask.dtype == bool:
+        mask[0, ..., 0, :] = False  # sees nothing
+    check(*given, mask)
+
+
+def test_a_query_that_sees_nothing_reads_nothing():
+    query, key, value = arguments(SHAPES[0], "float32")
+    key[:, :, 100:], value[:, :, 100:] = 1e30, np.inf
+    mask = np.arange(130)[None, None, None] < 0
+    out, lse = kernel_of("attention")(query, key[:, :, :100].copy(), value[:, :, :100].copy(),
+                                      mask[..., :100], scale=1.0)  # fmt: skip
+    assert (out == 0).all()
+    assert np.isneginf(lse).all()
+
+
+@pytest.mark.parametrize("size", [2.0**13, 2.0**60])
+def test_large_scores(size):
+    query, key, value = arguments(SHAPES[2], "float32")
+    query[:] = np.sign(query)
+    key[:] = size * np.sign(key)
+    out, lse = kernel_of("attention")(query, key, value, None, scale=0.25)
+    scores = query.astype(float) @ key.astype(float).swapaxes(-1, -2) * 0.25
+    weights = scores == scores.max(axis=-1, keepdims=True)  # ties share, all others are nothing
+    expected = (weights / weights.sum(axis=-1, keepdims=True)) @ value.astype(float)
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(lse, scores.max(axis=-1), rtol=1e-3)
+
+
+def test_threads_do_not_change_a_bit():
+    query, key, value = arguments((2, 4, 2, 300, 300, 32, 32), "float32")
+    found, before = [], tn.get_num_threads()
+    for threads in (1, 2):
+        tn.set_num_threads(threads)
+        out, lse = kernel_of("attention")(query, key, value, None, scale=0.2, is_causal=True)
+        gradients = kernel_of("attention_backward")(
+            out, query, key, value, None, out, lse, scale=0.2, is_causal=True
+        )
+        found.append((out, lse, *gradients))
+    tn.set_num_threads(before)
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_what_the_kernel_does_not_take_is_left_to_the_reference():
+    query, key, value = arguments(SHAPES[1], "float32")
+    attend = kernel_of("attention")
+    for x in (query.astype("float16"), query[..., :9].copy(), np.asfortranarray(query)):
+        narrow = x.shape[-1]
+        assert attend(x, key[..., :narrow].copy(), value, None, scale=1.0) is NotImplemented
+    assert attend(query, key[:, :, :0], value[:, :, :0], None, scale=1.0) is NotImplemented
