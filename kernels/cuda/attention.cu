@@ -161,24 +161,6 @@ __global__ void attention_means(const T *__restrict__ g, const T *__restrict__ o
   if (threadIdx.x % 32 == 0) means[row] = sum;
 }
 
-// The weight of a pair after dropout, and the gradient of its product of query and key.
-struct Slope {
-  float weight, product;
-
-  // product: of query and key; g_weight: of g and value; lse in units of log2, 0 for -inf.
-  __device__ Slope(const Pairs &pairs, int row, int column, float product_, float g_weight,
-                   float lse, float mean) {
-    const float share = exp2_approximate(pairs.score(row, column, product_) - lse);
-    const float kept = share == 0.f ? 0.f : pairs.kept(row, column);
-    weight = share * kept;
-    product = share * (kept * g_weight - mean) * pairs.scale;
-  }
-};
-
-__device__ __forceinline__ float base_of(float lse) {
-  return lse == -infinity() ? 0.f : lse * LOG2_E;
-}
-
 // The gradient of queries. Grid: (tiles of queries, heads, samples).
 template <class T, int D>
 __global__ void __launch_bounds__(Tiles<D>::THREADS) attention_backward_queries(
@@ -213,7 +195,7 @@ __global__ void __launch_bounds__(Tiles<D>::THREADS) attention_backward_queries(
     for (int i = 0; i < Shape::SCORES; i++) {
       const int column = 4 * i + quarter;
       const Slope slope(pairs, own, tile + column, products[i], g_weights[i], base, mean);
-      own_slopes[column] = slope.product;
+      own_slopes[column] = slope.score;
     }
     __syncwarp();  // the four lanes of a row have its slopes
     add_rows<D>(own_slopes, key_tile + 4 * quarter, sums);
@@ -222,6 +204,8 @@ __global__ void __launch_bounds__(Tiles<D>::THREADS) attention_backward_queries(
 #pragma unroll
   for (int i = 0; i < D / 16; i++) {
     const int column = 16 * i + 4 * quarter, size = min(4, width - column);
+#pragma unroll
+    for (int j = 0; j < 4; j++) sums[4 * i + j] *= scale;
     store_four(g_query + (line + own) * width + column, size, sums + 4 * i, grouped);
   }
 }
@@ -268,8 +252,8 @@ __global__ void __launch_bounds__(Tiles<D>::THREADS) attention_backward_keys(
         const float base = real ? base_of(lse[line + place]) : 0.f;
         const float mean = real ? means[line + place] : 0.f;
         const Slope slope(pairs, place, own, products[i], g_weights[i], base, mean);
-        own_slopes[within] = slope.product;
-        own_weights[within] = slope.weight;
+        own_slopes[within] = slope.score;
+        own_weights[within] = slope.weight * slope.kept;
       }
       __syncwarp();  // the four lanes of a row have its slopes
       add_rows<D>(own_slopes, query_tile + 4 * quarter, key_sums);
@@ -280,6 +264,8 @@ __global__ void __launch_bounds__(Tiles<D>::THREADS) attention_backward_keys(
 #pragma unroll
   for (int i = 0; i < D / 16; i++) {
     const int column = 16 * i + 4 * quarter;
+#pragma unroll
+    for (int j = 0; j < 4; j++) key_sums[4 * i + j] *= scale;
     store_four(g_key + (key_line + own) * width + column, min(4, width - column),
                key_sums + 4 * i, grouped);
     store_four(g_value + (key_line + own) * value_width + column, min(4, value_width - column),

@@ -41,8 +41,17 @@ struct Pairs {
     if (causal && (column > row || (column <= row - window && column >= sinks))) return false;
     return !allowed || allowed[row * row_step + column * column_step];
   }
-  // Of the product of a query and a key; -inf where the query does not see the key.
-  __device__ __forceinline__ float score(int row, int column, float product) const {
+  // Whether all rows of a tile see all of its columns, and nothing is added to the scores.
+  __device__ __forceinline__ bool see_all(int row, int end_row, int column, int end_column) const {
+    if (allowed || added || end_row > queries || end_column > keys) return false;
+    if (!causal) return true;
+    return end_column - 1 <= row && (column > end_row - 1 - window || end_column <= sinks);
+  }
+  // Of the product of a query and a key; -inf where the query does not see the key. Of a tile that
+  // is seen as a whole nothing is looked up.
+  __device__ __forceinline__ float score(int row, int column, float product,
+                                         bool whole = false) const {
+    if (whole) return product * (scale * LOG2_E);
     if (!sees(row, column)) return -infinity();
     float score = product * scale;
     if (added) score += added[row * row_step + column * column_step];
@@ -71,13 +80,31 @@ struct Span {
   }
 };
 
+// The weight of a pair, its factor of dropout, and the gradient of its score.
+struct Slope {
+  float weight, kept, score;
+
+  // products: of query and key, of g and value. base: what `base_of` gives of the row's lse.
+  __device__ __forceinline__ Slope(const Pairs &pairs, int row, int column, float product,
+                                   float g_weight, float base, float mean, bool whole = false) {
+    weight = exp2_approximate(pairs.score(row, column, product, whole) - base);
+    kept = weight == 0.f ? 0.f : pairs.kept(row, column);
+    score = weight * (kept * g_weight - mean);
+  }
+};
+
+__device__ __forceinline__ float base_of(float lse) {
+  return lse == -infinity() ? 0.f : lse * LOG2_E;
+}
+
 // Arguments that all kernels of attention end with.
-#define PAIRS_PARAMETERS                                                                       \
-  int heads, int kv_heads, int queries, int keys, int width, int value_width, float scale,     \
-      bool causal, int window, int sinks, long long mask_sample, long long mask_head,          \
-      long long mask_row, long long mask_column, unsigned long long threshold,                 \
-      float kept_scale, unsigned key0, unsigned key1, unsigned stream, const long long *stream_at, \
-      unsigned step, const long long *step_at, unsigned offset, const long long *offset_at
+#define PAIRS_PARAMETERS                                                                   \
+  int heads, int kv_heads, int queries, int keys, int width, int value_width, float scale, \
+      bool causal, int window, int sinks, long long mask_sample, long long mask_head,      \
+      long long mask_row, long long mask_column, unsigned long long threshold,             \
+      float kept_scale, unsigned key0, unsigned key1, unsigned stream,                     \
+      const long long *stream_at, unsigned step, const long long *step_at, unsigned offset, \
+      const long long *offset_at
 
 // The pairs of `head` of `sample`, from these arguments and the two masks.
 #define PAIRS(sample, head)                                                                       \

@@ -11,19 +11,28 @@ from tinynn.kernels.cuda import compiler
 from tinynn.kernels.cuda.arrays import THREADS, TYPES, Array, aligned, uniform
 from tinynn.kernels.cuda.philox import counters
 
-_SOURCE = "attention.cu"
 _TYPES = {name: TYPES[name] for name in ("float32", "float16", "bfloat16")}
-_WIDTHS = (64, 128, 256)  # a row takes the room of the next of them
 _MOST_BLOCKS = 65535  # of the second and the third axis of a grid
-_TILED = ("attention", "attention_backward_queries", "attention_backward_keys")
+
+# On CUDA cores a row takes the room of the next of these widths, and on tensor cores, which are for
+# numbers of 16 bits in groups of eight, of the next of those.
+_SOURCE, _WIDTHS = "attention.cu", (64, 128, 256)
+_SOURCE_16, _WIDTHS_16, _GROUP_16 = "attention_16_bit.cu", (64, 128), 8
+_FORWARD, _QUERIES, _KEYS = _KINDS = ("", "_backward_queries", "_backward_keys")
 INSTANTIATIONS = [
     *[
-        (_SOURCE, f"{kernel}<{type_}, {width}>")
-        for kernel in _TILED
+        (_SOURCE, f"attention{kind}<{type_}, {width}>")
+        for kind in _KINDS
         for type_ in _TYPES.values()
         for width in _WIDTHS
     ],
     *[(_SOURCE, f"attention_means<{type_}>") for type_ in _TYPES.values()],
+    *[
+        (_SOURCE_16, f"attention_16_bit{kind}<{type_}, {width}>")
+        for kind in _KINDS
+        for type_ in ("__half", "__nv_bfloat16")
+        for width in _WIDTHS_16
+    ],
 ]
 
 
@@ -50,17 +59,9 @@ def attention(
     shape = (*query.shape[:3], value.shape[3])
     out = np.empty(shape, query.dtype, like=query) if out is None else out
     lse = np.empty(shape[:3], np.float32, like=query)
-    causality = (is_causal, window, sinks)
     random = (p, *counters(seed, stream, step, offset))
-    _launch(
-        "attention",
-        (query, key, value),
-        mask,
-        (out, lse),
-        (query, key, value, scale, causality, random),
-        query.shape[1:3],
-        3,
-    )
+    problem = (query, key, value, scale, (is_causal, window, sinks), random)
+    _launch(_FORWARD, (query, key, value), mask, (out, lse), problem)
     return out, lse
 
 
@@ -93,12 +94,11 @@ def attention_backward(
         (THREADS,),
         (g, result, means, np.int64(lse.size), np.int32(g.shape[-1])),
     )
-    causality = (is_causal, window, sinks)
-    problem = (query, key, value, scale, causality, (p, *counters(seed, stream, step, offset)))
+    random = (p, *counters(seed, stream, step, offset))
+    problem = (query, key, value, scale, (is_causal, window, sinks), random)
     given = (g, query, key, value)
-    rows = (query.shape[1:3], key.shape[1:3])
-    _launch(_TILED[1], given, mask, (lse, means, g_query), problem, rows[0], 4)
-    _launch(_TILED[2], given, mask, (lse, means, g_key, g_value), problem, rows[1], 4)
+    _launch(_QUERIES, given, mask, (lse, means, g_query), problem)
+    _launch(_KEYS, given, mask, (lse, means, g_key, g_value), problem)
     return g_query, g_key, g_value
 
 
@@ -114,42 +114,36 @@ def _takes(query: Array, key: Array, value: Array, mask: Array | None, out: Arra
 
 
 def _launch(
-    kernel: str,
+    kind: str,
     before: tuple[Array, ...],
     mask: Array | None,
     after: tuple[Array, ...],
     problem: tuple[Any, ...],
-    rows: tuple[int, int],
-    tiles: int,
 ) -> None:
-    """Launches a kernel of tiles of heads' rows.
+    """Launches a kernel.
 
     Arguments:
+        kind: one of _KINDS.
         before, after: its arguments before the mask and behind it.
         problem: query, key and value, the scale, what is_causal, window and sinks say, and the
             random numbers: p, and what `counters` gives.
-        rows: (heads, rows of each) that its grid goes through.
-        tiles: how many tiles of rows it keeps in shared memory.
     """
     query, key, value, scale, (is_causal, window, sinks), (p, *random) = problem
     batch, heads, queries, size = query.shape
     kv_heads, keys, value_size = key.shape[1], key.shape[2], value.shape[3]
-    width = next(width for width in _WIDTHS if width >= max(size, value_size))
-    tile = 32 if width <= 128 else 16
-    weights = 2 if kernel == _TILED[2] else 1
-    shared = 4 * (tiles * tile * (width + 4) + weights * tile * (tile + 4))
     arrays = (*before, *after)
-    grouped = size % 4 == 0 and value_size % 4 == 0 and aligned(16, *arrays)
+    file, name, tile, shared, threads = _kernel(kind, query, value, arrays)
     masks, steps = _mask(mask)
-    name = f"{kernel}<{_TYPES[query.dtype.name]}, {width}>"
-    compiler.load(_SOURCE, name, shared)(
-        (-(-rows[1] // tile), rows[0], batch),
-        (4 * tile,),
+    own_heads, rows = (kv_heads, keys) if kind == _KEYS else (heads, queries)
+    grouped = size % 4 == 0 and value_size % 4 == 0 and aligned(16, *arrays)
+    compiler.load(file, name, shared)(
+        (-(-rows // tile), own_heads, batch),
+        (threads,),
         (
             *before,
             *masks,
             *after,
-            np.bool_(grouped),
+            *([np.bool_(grouped)] if file == _SOURCE else []),
             *map(np.int32, (heads, kv_heads, queries, keys, size, value_size)),
             np.float32(scale),
             np.bool_(is_causal),
@@ -162,6 +156,28 @@ def _launch(
         ),
         shared_mem=shared,
     )
+
+
+def _kernel(
+    kind: str, query: Array, value: Array, arrays: tuple[Array, ...]
+) -> tuple[str, str, int, int, int]:
+    """(source, instantiation, rows of a block, bytes of its shared memory, threads)."""
+    type_, sizes = _TYPES[query.dtype.name], (query.shape[3], value.shape[3])
+    if (
+        query.dtype.itemsize == 2
+        and max(sizes) <= _WIDTHS_16[-1]
+        and all(size % _GROUP_16 == 0 for size in sizes)
+        and aligned(16, *arrays)
+    ):
+        width = next(width for width in _WIDTHS_16 if width >= max(sizes))
+        rows = 64 + 4 * 64 if kind == _FORWARD else 2 * 64 + 4 * 32  # its own, and two stages
+        name = f"attention_16_bit{kind}<{type_}, {width}>"
+        return _SOURCE_16, name, 64, rows * (width + 8) * 2, 128
+    width = next(width for width in _WIDTHS if width >= max(sizes))
+    tile = 32 if width <= 128 else 16
+    tiles, weights = (3, 1) if kind == _FORWARD else (4, 2 if kind == _KEYS else 1)
+    shared = 4 * (tiles * tile * (width + 4) + weights * tile * (tile + 4))
+    return _SOURCE, f"attention{kind}<{type_}, {width}>", tile, shared, 4 * tile
 
 
 def _mask(mask: Array | None) -> tuple[tuple[Array | None, Array | None], tuple[int, ...]]:

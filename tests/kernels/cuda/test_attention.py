@@ -20,7 +20,7 @@ RANDOM = {"p": 0.3, "seed": 2**40 + 7, "stream": 3, "step": 11, "offset": 5}
 
 
 def three(
-    batch=2, heads=4, kv_heads=2, queries=37, keys=70, width=20, value_width=12, dtype="float32"
+    batch=2, heads=2, kv_heads=1, queries=37, keys=70, width=20, value_width=12, dtype="float32"
 ):
     query = numbers(batch, heads, queries, width, dtype=dtype)
     key = numbers(batch, kv_heads, keys, width, dtype=dtype, seed=1)
@@ -41,11 +41,23 @@ def assert_agrees(query, key, value, mask=None, *, factor=4.0, **attributes):
 
 
 def reduced():
-    arrays = three(1, 2, 1, 40, 70, 20, 12)
-    assert_agrees(*arrays, is_causal=True, window=30, sinks=2, **RANDOM)
+    for arrays in (three(1, 2, 1, 40, 70), three(1, 2, 1, 140, 140, 24, 16, "float16")):
+        assert_agrees(*arrays, is_causal=True, window=30, sinks=2, **RANDOM)
 
 
 FAULTS = [
+    Fault(
+        "no wait for the copies of a tile",
+        "wait_for_copies<0>();\n    __syncthreads();  // all have",
+        "wait_for_copies<1>();\n    __syncthreads();  // all have",
+        "results",
+    ),
+    Fault(
+        "no barrier before another warp's copies are read",
+        "__syncthreads();  // all have copied",
+        "// all have copied",
+        "results",
+    ),
     Fault(
         "sums are not scaled down for a higher score",
         "sums[i] *= shrink;",
@@ -78,7 +90,9 @@ FAULTS = [
 @pytest.mark.parametrize("causality", [{}, {"is_causal": True}], ids=["all", "causal"])
 def test_agrees_with_the_reference(causality, dtype):
     assert_agrees(*three(dtype=dtype), **causality)
-    assert_agrees(*three(1, 3, 3, 66, 33, 64, 64, dtype), **causality)
+    assert_agrees(*three(1, 1, 1, 66, 33, 64, 64, dtype), **causality)
+    if dtype != "float32" and causality:
+        assert_agrees(*three(1, 2, 1, 70, 150, 96, 120, dtype), **causality)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +112,7 @@ def test_sizes_that_do_not_fill_tiles(heads, kv_heads, queries, keys, width, val
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("window", "sinks"), [(2, 0), (5, 3), (40, 0), (20, 40), (200, 2)])
 def test_windows_and_sinks(window, sinks, dtype):
-    arrays = three(1, 2, 1, 130, 120, 16, 16, dtype)
+    arrays = three(1, 1, 1, 140, 130, 16, 16, dtype)
     assert_agrees(*arrays, is_causal=True, window=window, sinks=sinks)
 
 
@@ -108,7 +122,7 @@ def test_a_query_that_sees_itself_alone_gets_its_value():
     np.testing.assert_array_equal(out, value)
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 37, 70), (1, 1, 37, 70), (2, 1, 1, 70), (1, 4, 37, 1)])
+@pytest.mark.parametrize("shape", [(2, 2, 37, 70), (1, 1, 37, 70), (2, 1, 1, 70), (1, 2, 37, 1)])
 def test_masks(shape):
     rng = np.random.default_rng(0)
     allowed = rng.random(shape) < 0.6
@@ -118,11 +132,12 @@ def test_masks(shape):
     added[rng.random(shape) < 0.2] = -np.inf
     assert_agrees(*three(), added)
     assert_agrees(*three(dtype="float16"), added.astype(np.float16))
+    assert_agrees(*three(width=24, value_width=16, dtype="float16"), allowed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dropout_drops_the_weights_that_the_reference_drops(dtype):
-    arrays = three(2, 4, 2, 19, 35, dtype=dtype)
+    arrays = three(2, 2, 1, 19, 35, 24, 16, dtype=dtype)
     assert_agrees(*arrays, **RANDOM)
     assert_agrees(*arrays, is_causal=True, **{**RANDOM, "step": np.array([2**33 + 1])})
     assert_agrees(*arrays, **{**RANDOM, "p": 1.0})
@@ -130,8 +145,8 @@ def test_dropout_drops_the_weights_that_the_reference_drops(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_extreme_scores(dtype):
-    query, key, value = three(1, 2, 1, dtype=dtype)
-    assert_agrees(query, key, value, scale=1e-6)
+    query, key, value = three(1, 2, 1, 37, 70, 24, 16, dtype)
+    assert_agrees(query, key, value, scale=1e-3)
     # A few keys have all the weight, and rounding of scores of some hundreds shows in weights.
     assert_cuda_agrees("attention", query, key, value, None, scale=100.0, factor=100)
 
