@@ -67,6 +67,6 @@ def live(value: Any) -> tuple[Any, Any]:
 
     A number that changes from step to step is an array, which a recorded launch reads anew.
     """
-    if hasattr(value, "dtype"):
+    if hasattr(value, "dtype") and not isinstance(value, np.generic):
         return np.float64(0), value.astype(np.float64, copy=False)
     return np.float64(value), None

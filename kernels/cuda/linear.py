@@ -35,7 +35,7 @@ INSTANTIATIONS = [
         for element, product in (
             ("float", "float"),
             ("double", "double"),
-            ("__half", "float"),
+            ("__half", "__half"),
             ("__nv_bfloat16", "float"),
         )
         for whole in ("true", "false")
@@ -59,14 +59,17 @@ def linear_activation(
     shape = (*x.shape[:-1], weight.shape[0])
     out = np.empty(shape, x.dtype, like=x) if out is None else out
     pre = np.empty(shape, x.dtype, like=x) if activation in SAVES_INPUT else None
-    matrix, dtype = x.reshape(-1, x.shape[-1]), wide(x.dtype)
+    # cuBLAS adds products of float16 in float32; CuPy hands it none of bfloat16.
+    matrix, dtype = x.reshape(-1, x.shape[-1]), x.dtype
+    if dtype.name == "bfloat16":
+        dtype = wide(dtype)
     if dtype == x.dtype:
         product = out.reshape(-1, shape[-1])
-        np.matmul(matrix, weight.T, out=product)
+        np.dot(matrix, weight.T, out=product)
         if bias is None and activation is None:
             return out
     else:
-        product = np.matmul(matrix.astype(dtype), weight.astype(dtype).T)
+        product = np.dot(matrix.astype(dtype), weight.astype(dtype).T)
     rows, columns = product.shape
     whole = columns % (_GROUP // x.dtype.itemsize) == 0 and aligned(_GROUP, bias, pre, out)
     element, source = TYPES[x.dtype.name], TYPES[dtype.name]

@@ -18,6 +18,6 @@ def counters(key: int, stream: Any, step: Any, offset: Any) -> tuple[Any, ...]:
 
 
 def _word(value: Any) -> tuple[Any, Any]:
-    if hasattr(value, "dtype"):
+    if hasattr(value, "dtype") and not isinstance(value, np.generic):
         return np.uint32(0), value.astype(np.int64, copy=False)
     return np.uint32(value & 0xFFFFFFFF), None

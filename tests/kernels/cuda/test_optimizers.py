@@ -91,6 +91,10 @@ def test_numbers_may_be_arrays_of_one_element():
     assert_cuda_agrees("sgd_step", *arrays(3, 9, "float32"), **live)
 
 
+def test_numbers_may_be_numpys():
+    assert_cuda_agrees("sgd_step", *arrays(3, 9, "float32"), lr=np.float64(0.1), momentum=0.9)
+
+
 def test_nan_in_the_highest_square_stays():
     given = arrays(5, 9, "float32")
     given[4][3], given[3][5] = np.nan, np.nan
