@@ -46,8 +46,16 @@ def attention(
     value: Array,
     mask: Array | None,
     *,
+    scale: float,
+    is_causal: bool = False,
+    window: int | None = None,
+    sinks: int = 0,
+    p: float = 0.0,
+    seed: int = 0,
+    stream: Any = 0,
+    step: Any = 0,
+    offset: Any = 0,
     out: Array | None = None,
-    **attributes: Any,
 ) -> Any:
     """softmax(scale query key^T + mask) value; see the reference of the same name."""
     if not _is_taken(query, key, value, out):
@@ -61,7 +69,7 @@ def attention(
         key,
         value,
         _NO_MASK if mask is None else mask,
-        *_options(**attributes),
+        *_options(scale, is_causal, window, sinks, p, seed, stream, step, offset),
         *_tables(*key.shape[2:]),
         out,
         lse,
@@ -77,7 +85,16 @@ def attention_backward(
     mask: Array | None,
     result: Array,
     lse: Array,
-    **attributes: Any,
+    *,
+    scale: float,
+    is_causal: bool = False,
+    window: int | None = None,
+    sinks: int = 0,
+    p: float = 0.0,
+    seed: int = 0,
+    stream: Any = 0,
+    step: Any = 0,
+    offset: Any = 0,
 ) -> Any:
     """The gradients of query, key and value; see the reference of the same name."""
     if not _is_taken(query, key, value, g, result, lse):
@@ -92,7 +109,7 @@ def attention_backward(
         _NO_MASK if mask is None else mask,
         result,
         lse,
-        *_options(**attributes),
+        *_options(scale, is_causal, window, sinks, p, seed, stream, step, offset),
         *_tables(*key.shape[2:]),
         _tables(1, value.shape[3])[1],
         *gradients,
@@ -120,16 +137,15 @@ def _tables(keys: int, width: int) -> tuple[Array, Array]:
 
 
 def _options(
-    *,
     scale: float,
-    is_causal: bool = False,
-    window: int | None = None,
-    sinks: int = 0,
-    p: float = 0.0,
-    seed: int = 0,
-    stream: Any = 0,
-    step: Any = 0,
-    offset: Any = 0,
+    is_causal: bool,
+    window: int | None,
+    sinks: int,
+    p: float,
+    seed: int,
+    stream: Any,
+    step: Any,
+    offset: Any,
 ) -> tuple[Any, ...]:
     """The attributes as compiled code takes them, in its order."""
     return (
