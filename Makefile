@@ -3,6 +3,9 @@
 ## make lint    check style and types
 ## make bench   compare speed with NumPy, and with PyTorch, JAX and scikit-learn where installed
 ##              (make bench RESULTS=benchmarks/results keeps the figures there as JSON)
+## make gpu-check  check the CUDA kernels on a GPU, in less than eight minutes; writes
+##              gpu-check.json. It makes no .venv, but takes a Python that has CuPy, NumPy and
+##              pytest: make gpu-check PYTHON=python3
 ## make clean   remove .venv and caches; what runs/ holds stays
 ##
 ## Each needs python3 (3.11 or later, with venv) alone, and installs the rest into .venv the first
@@ -15,7 +18,7 @@ RESULTS ?=
 BENCHMARKS := import_time ops replay train_step models memory scaling epoch
 
 .DELETE_ON_ERROR:
-.PHONY: help mnist test lint bench clean
+.PHONY: help mnist test lint bench gpu-check clean
 
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
@@ -35,6 +38,9 @@ bench: .venv/installed
 	@for name in $(BENCHMARKS); do \
 	  $(BIN)/python -m benchmarks.$$name $(ARGS) $(if $(RESULTS),--json $(RESULTS)/$$name.json) \
 	    || exit; echo; done
+
+gpu-check:
+	@$(PYTHON) -m tests.gpu_check $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from tests.cuda_on_cpu import SCHEDULES, Guarded, scheduled
+from tests.kernels.cuda.on_card import asked_for, on_card
+from tinynn.backend.dtypes import as_dtype
 from tinynn.backend.kernel_table import FAMILIES, reference_of
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -18,12 +19,13 @@ TOLERANCES = {"float32": 3e-6, "float64": 1e-14, "float16": 2.0**-10, "bfloat16"
 
 
 def dtype_of(name: str) -> np.dtype[Any]:
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    return as_dtype(name)
 
 
 def launcher_of(name: str) -> Any:
     """The launcher itself, without the table that would put the reference in its place."""
-    return getattr(import_module(f"tinynn.kernels.cuda.{FAMILIES[name]}"), name)
+    launcher = getattr(import_module(f"tinynn.kernels.cuda.{FAMILIES[name]}"), name)
+    return on_card(launcher) if asked_for() else launcher
 
 
 def assert_cuda_agrees(
