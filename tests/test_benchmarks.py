@@ -10,6 +10,8 @@ import pytest
 
 import tinynn as tn
 from benchmarks import (
+    attention,
+    attention_calls,
     epoch,
     import_time,
     memory,
@@ -289,6 +291,38 @@ def test_train_step_with_peers_fits(capsys):
     }
     train_step.report([figure])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDTH
+
+
+def test_attention(tmp_path, capsys):
+    picture = tmp_path / "growth.png"
+    arguments = ["--threads", "1", "--picture", str(picture)]
+    output, figures = figures_of(attention.main, arguments, tmp_path, capsys)
+    assert re.search(r"^2 x 64, 4:2 +1 .*%", output, re.MULTILINE)
+    assert re.search(r"^time grows as +length\^", output, re.MULTILINE)
+    assert [its["what"] for its in figures["prefill"]] == ["forward", "with gradients"]
+    assert figures["decode"][0]["bytes"] == 2 * 2 * 64 * 2 * 32 * 4
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_attention_with_peers_fits(capsys):
+    setting = str(attention.DECODES["cpu"][0])
+    figure = {
+        "setting": setting,
+        "threads": 2,
+        "bytes": 10**9,
+        "seconds": {"float32": 0.0123456, attention.PEER: 0.1},
+        "of read": 0.8,
+        "faster than the first": {"float16": 1.0, "int8": 2.0},
+        "PyTorch / tinynn": 2.5,
+    }
+    attention.report_decode([figure], "cpu")
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDTH
+
+
+def test_every_byte_is_read(threads):
+    for number in (1, 2):
+        tn.set_num_threads(number)
+        assert attention_calls.read(4 * 10_007, "cpu")() == 10_007
 
 
 def test_models(tmp_path, capsys):
