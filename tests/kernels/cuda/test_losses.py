@@ -23,11 +23,10 @@ def arguments(rows, classes, dtype, weighted):
 
 
 def reduced():
-    for rows, classes in ((5, 7), (2, 1031)):
-        given = arguments(rows, classes, "float32", True)
-        assert_cuda_agrees(NAME, *given, factor=4, label_smoothing=0.1)
+    given = arguments(2, 1031, "float32", True)
+    assert_cuda_agrees(NAME, *given, factor=4, label_smoothing=0.1)
     try:
-        launcher_of(NAME)(given[0], given[1] + classes, given[2])
+        launcher_of(NAME)(given[0], given[1] + 1031, given[2])
     except IndexError:
         return
     raise AssertionError("targets that are no classes were taken")
