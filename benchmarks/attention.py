@@ -1,6 +1,6 @@
 """Attention against memory and PyTorch: python -m benchmarks.attention [--device cuda]
 
-Decoding: one new token a sequence meets a cache in blocks of 16, filled sequence by sequence. Its
+Decoding: one new token a sequence meets a cache in blocks of 64, filled sequence by sequence. Its
 speed is the bytes of keys and values over the time; "of read" is that as a share of the speed at
 which the same bytes are read by all threads (copied, on a GPU) in the same round. PyTorch's peer is
 `scaled_dot_product_attention` on keys and values that lie one after the other. Prefill: causal

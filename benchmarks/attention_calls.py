@@ -21,7 +21,9 @@ def decode(
     batch: int, length: int, heads: int, kv_heads: int, head_dim: int, dtype: str, device: str
 ) -> Call:
     """One new token for each of `batch` sequences, with `length` keys each in a cache."""
-    cache = KVCache(1, kv_heads, head_dim, dtype=dtype, device=device, capacity=batch * length)
+    cache = KVCache(
+        1, kv_heads, head_dim, dtype=dtype, device=device, capacity=batch * length, block_size=64
+    )
     fill(cache)
     sequences = [cache.start() for _ in range(batch)]
     paged = cache.batch(sequences, [length] * batch).paged(0)

@@ -21,35 +21,28 @@ _FEW = 16  # values that stay in the nearest cache while rows go through them
 def _products(rows: int, vectors: int) -> tuple[Any, Any]:
     """Both products, for so many rows at a time, and so many vectors of values."""
     dot, mix, mix_one = dots(rows), add_mixture(rows, vectors), add_mixture(rows, 1)
+    columns = LANES // rows
 
     @register_jitable
     def score(query, keys, head, table, start, last, scores):
         """scores[h, r, t % CHUNK] = query[h, r] keys of head + h at t, for the strips that hold
         start <= t < last; they are of one chunk."""
         kv_heads, size, width = keys.shape[1:]
+        heads, whole, _ = scores.shape
         strip = start - start % STRIP
         while strip < last:
-            stop = min(strip - strip % size + size, last)  # the end of the block
-            block = table[strip // size] * kv_heads
-            for h in range(query.shape[0]):
-                for t in range(strip, stop, LANES // rows):
-                    k = ((block + head + h) * size + t % size) * width
-                    touch(keys, k, LANES // rows * width)
-                    for r in range(0, query.shape[1], rows):
-                        i, o = h * query.shape[1] + r, (h * scores.shape[1] + r) * CHUNK
-                        dot(
-                            query,
-                            i * width,
-                            width,
-                            keys,
-                            k,
-                            width,
-                            width,
-                            scores,
-                            o + t % CHUNK,
-                            CHUNK,
-                        )
-            strip = stop
+            offset, column = strip % size, strip % CHUNK
+            count = min(size - offset, last - strip)
+            block = table[strip // size] * kv_heads + head
+            for h in range(heads):
+                place = ((block + h) * size + offset) * width
+                for t in range(0, count, columns):
+                    k = place + t * width
+                    touch(keys, k, columns * width)
+                    for r in range(h * whole, (h + 1) * whole, rows):
+                        o = r * CHUNK + column + t
+                        dot(query, r * width, width, keys, k, width, width, scores, o, CHUNK)
+            strip += count
 
     @register_jitable
     def add(powers, i, values, v, count, width, sums, o):
@@ -66,18 +59,20 @@ def _products(rows: int, vectors: int) -> tuple[Any, Any]:
         """sums[h, r] += sum over start <= t < last of powers[h, r, t % CHUNK] values of head + h
         at t."""
         kv_heads, size, width = values.shape[1:]
+        heads, whole, _ = powers.shape
         while start < last:
-            stop = min(start - start % size + size, last)  # the end of the block
-            block = table[start // size] * kv_heads
-            for h in range(sums.shape[0]):
-                for t in range(start, stop, _FEW):
-                    count = min(_FEW, stop - t)
-                    place = ((block + head + h) * size + t % size) * width
-                    touch(values, place, count * width)
-                    for r in range(0, sums.shape[1], rows):
-                        i, o = h * sums.shape[1] + r, (h * powers.shape[1] + r) * CHUNK
-                        add(powers, o + t % CHUNK, values, place, count, width, sums, i * width)
-            start = stop
+            offset, column = start % size, start % CHUNK
+            count = min(size - offset, last - start)
+            block = table[start // size] * kv_heads + head
+            for h in range(heads):
+                place = ((block + h) * size + offset) * width
+                for t in range(0, count, _FEW):
+                    few, v = min(_FEW, count - t), place + t * width
+                    touch(values, v, few * width)
+                    for r in range(h * whole, (h + 1) * whole, rows):
+                        i = r * CHUNK + column + t
+                        add(powers, i, values, v, few, width, sums, r * width)
+            start += count
 
     return score, add_values
 
