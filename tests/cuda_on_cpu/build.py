@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -115,5 +116,6 @@ def _processor_flags() -> list[str]:
 def _remove_old(folder: Path) -> None:
     limit = time.time() - _DAYS_KEPT * 86400
     for path in folder.iterdir():
-        if path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process renames and removes, too
+            if path.stat().st_mtime < limit:
+                path.unlink()
