@@ -23,6 +23,11 @@ def uniform(*arrays: Array | None) -> bool:
     return True
 
 
+def contiguous(array: Array) -> Array:
+    """The array, or a copy of it that lies in order in memory."""
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array, like=array)
+
+
 def rows(array: Array) -> Array:
     """The array as a matrix of its last axis: [..., columns] -> [rows, columns], without a copy."""
     if array.ndim == 2:

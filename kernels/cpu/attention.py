@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from tinynn.kernels.cpu.arrays import Array, uniform
+from tinynn.kernels.cpu.arrays import Array, contiguous, uniform
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.dropout import word
 from tinynn.kernels.cpu.elementary import like
@@ -58,6 +58,7 @@ def attention(
     out: Array | None = None,
 ) -> Any:
     """softmax(scale query key^T + mask) value; see the reference of the same name."""
+    query, key, value = (contiguous(x) for x in (query, key, value))
     if not _is_taken(query, key, value, out):
         return NotImplemented
     if out is None:
@@ -97,6 +98,8 @@ def attention_backward(
     offset: Any = 0,
 ) -> Any:
     """The gradients of query, key and value; see the reference of the same name."""
+    # Heads are often an axis that was moved, in a copy that costs little beside the products.
+    g, query, key, value = (contiguous(x) for x in (g, query, key, value))
     if not _is_taken(query, key, value, g, result, lse):
         return NotImplemented
     gradients = tuple(np.empty(x.shape, x.dtype, like=x) for x in (query, key, value))
