@@ -28,6 +28,21 @@ def contiguous(array: Array) -> Array:
     return array if array.flags.c_contiguous else np.ascontiguousarray(array, like=array)
 
 
+def widened(array: Array) -> Array:
+    """The array in order in memory, 16-bit floats as float32: to compute with."""
+    return contiguous(array if array.dtype.itemsize != 2 else array.astype(np.float32))
+
+
+def narrowed(array: Array, like: Array, out: Array | None = None) -> Array:
+    """The array in the dtype of `like`, in `out` where that is given."""
+    if out is array or (out is None and array.dtype == like.dtype):
+        return array
+    if out is None:
+        return array.astype(like.dtype)
+    out[...] = array
+    return out
+
+
 def rows(array: Array) -> Array:
     """The array as a matrix of its last axis: [..., columns] -> [rows, columns], without a copy."""
     if array.ndim == 2:

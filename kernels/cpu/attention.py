@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from tinynn.kernels.cpu.arrays import Array, contiguous, uniform
+from tinynn.kernels.cpu.arrays import Array, narrowed, uniform, widened
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.dropout import word
 from tinynn.kernels.cpu.elementary import like
@@ -58,24 +58,24 @@ def attention(
     out: Array | None = None,
 ) -> Any:
     """softmax(scale query key^T + mask) value; see the reference of the same name."""
-    query, key, value = (contiguous(x) for x in (query, key, value))
-    if not _is_taken(query, key, value, out):
+    q, k, v = (widened(x) for x in (query, key, value))
+    if not _is_taken(q, k, v):
         return NotImplemented
-    if out is None:
-        out = np.empty((*query.shape[:3], value.shape[3]), query.dtype, like=query)
-    lse = np.empty(query.shape[:3], query.dtype, like=query)
+    in_place = out is not None and uniform(q, out)
+    result = out if in_place else np.empty((*q.shape[:3], v.shape[3]), q.dtype, like=q)
+    lse = np.empty(q.shape[:3], q.dtype, like=q)
     _attend(
-        query.size * key.shape[2],
-        query,
-        key,
-        value,
-        _NO_MASK if mask is None else mask,
+        q.size * k.shape[2],
+        q,
+        k,
+        v,
+        _NO_MASK if mask is None else widened(mask),
         *_options(scale, is_causal, window, sinks, p, seed, stream, step, offset),
-        *_tables(*key.shape[2:]),
-        out,
+        *_tables(*k.shape[2:]),
+        result,
         lse,
     )
-    return out, lse
+    return narrowed(result, query, out), lse
 
 
 def attention_backward(
@@ -98,26 +98,28 @@ def attention_backward(
     offset: Any = 0,
 ) -> Any:
     """The gradients of query, key and value; see the reference of the same name."""
+    arrays = (query, key, value)
     # Heads are often an axis that was moved, in a copy that costs little beside the products.
-    g, query, key, value = (contiguous(x) for x in (g, query, key, value))
-    if not _is_taken(query, key, value, g, result, lse):
+    q, k, v = (widened(x) for x in arrays)
+    g, result = widened(g), widened(result)
+    if not _is_taken(q, k, v, g, result, lse):
         return NotImplemented
-    gradients = tuple(np.empty(x.shape, x.dtype, like=x) for x in (query, key, value))
+    gradients = tuple(np.empty(x.shape, x.dtype, like=x) for x in (q, k, v))
     _attend_backward(
-        query.size * key.shape[2],
+        q.size * k.shape[2],
         g,
-        query,
-        key,
-        value,
-        _NO_MASK if mask is None else mask,
+        q,
+        k,
+        v,
+        _NO_MASK if mask is None else widened(mask),
         result,
         lse,
         *_options(scale, is_causal, window, sinks, p, seed, stream, step, offset),
-        *_tables(*key.shape[2:]),
-        _tables(1, value.shape[3])[1],
+        *_tables(*k.shape[2:]),
+        _tables(1, v.shape[3])[1],
         *gradients,
     )
-    return gradients
+    return tuple(narrowed(x, like) for x, like in zip(gradients, arrays, strict=True))
 
 
 def _is_taken(query: Array, key: Array, value: Array, *others: Array | None) -> bool:
