@@ -6,6 +6,7 @@ import pytest
 import tinynn as tn
 from tinynn.backend.devices import NUMPY
 from tinynn.backend.kernel_table import KernelTable, observe_kernels
+from tinynn.capture.traced import traced_type
 from tinynn.kernels.cuda import arrays, compiler
 
 STEPS = 4
@@ -39,8 +40,10 @@ def with_cuda_kernels(cuda_on_cpu, monkeypatch):
     monkeypatch.setattr(compiler, "load", noted)
     monkeypatch.setattr(arrays, "address", address)
     monkeypatch.setattr(NUMPY, "_kernels", KernelTable("cuda"))
+    traced_type.cache_clear()  # it keeps the table of whoever compiled first
     yield launched
     observe_kernels(None)
+    traced_type.cache_clear()
 
 
 def losses(optimizer, compiled):
