@@ -17,9 +17,8 @@ from numba.extending import register_jitable
 
 from tinynn.kernels.cpu.arrays import Array, narrowed, uniform, widened
 from tinynn.kernels.cpu.compiler import twins
-from tinynn.kernels.cpu.dropout import word
+from tinynn.kernels.cpu.dropout import chances
 from tinynn.kernels.cpu.elementary import like
-from tinynn.kernels.cpu.philox import u32, u64
 from tinynn.kernels.cpu.score_blocks import (
     BLOCK,
     Chance,
@@ -159,13 +158,7 @@ def _options(
         np.iinfo(np.int32).max if window is None else window,
         sinks,
         p > 0,
-        u64(round(p * 2**32)),
-        1.0 / (1.0 - p) if p < 1.0 else 0.0,
-        u32(seed & 0xFFFFFFFF),
-        u32(seed >> 32),
-        word(stream),
-        word(step),
-        word(offset),
+        *chances(p, seed, stream, step, offset),
     )
 
 

@@ -21,7 +21,7 @@ from numba import prange
 from numba.extending import register_jitable
 
 from tinynn.kernels.cpu import compiler
-from tinynn.kernels.cpu.arrays import Array, stored
+from tinynn.kernels.cpu.arrays import Array, narrowed, stored
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.elementary import f32
 from tinynn.kernels.cpu.few_rows import LANES
@@ -87,12 +87,7 @@ def decode_attention(
     )
     if pieces > 1:
         result, lse = merge_attention(parts, part_lses, out=result)
-    if single:
-        return result, lse
-    if out is None:
-        return result.astype(query.dtype), lse
-    out[...] = result
-    return out, lse
+    return narrowed(result, query, out), lse
 
 
 @cache

@@ -33,18 +33,25 @@ def dropout(
         x.size,
         x.reshape(count, width),
         out.reshape(count, width),
-        u64(round(p * 2**32)),
-        1.0 / (1.0 - p) if p < 1.0 else 0.0,
-        u32(key & 0xFFFFFFFF),
-        u32(key >> 32),
-        word(stream),
-        word(step),
-        word(offset),
+        *chances(p, key, stream, step, offset),
     )
     return out
 
 
-def word(value: Any) -> Array:
+def chances(p: float, key: int, stream: Any, step: Any, offset: Any) -> tuple[Any, ...]:
+    """(threshold, factor of what is kept, two words of the key, stream, step, offset)"""
+    return (
+        u64(round(p * 2**32)),
+        1.0 / (1.0 - p) if p < 1.0 else 0.0,
+        u32(key & 0xFFFFFFFF),
+        u32(key >> 32),
+        _word(stream),
+        _word(step),
+        _word(offset),
+    )
+
+
+def _word(value: Any) -> Array:
     """The low 32 bits of an integer, or an array of one, for compiled code to read."""
     return cell(value if hasattr(value, "dtype") else value & 0xFFFFFFFF, np.int64)
 
