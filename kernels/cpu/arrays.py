@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynn.kernels.cpu.vectors import lanes_of
+
 Array = np.ndarray[Any, Any]
 
 FLOATS = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
@@ -26,6 +28,17 @@ def uniform(*arrays: Array | None) -> bool:
 def contiguous(array: Array) -> Array:
     """The array, or a copy of it that lies in order in memory."""
     return array if array.flags.c_contiguous else np.ascontiguousarray(array, like=array)
+
+
+def whole_vectors(array: Array) -> Array:
+    """The array in order in memory, with zeros behind its last axis up to whole vectors."""
+    lanes, columns = lanes_of(array.itemsize), array.shape[-1]
+    if columns % lanes == 0:
+        return contiguous(array)
+    shape = (*array.shape[:-1], -(-columns // lanes) * lanes)
+    result = np.zeros(shape, array.dtype, like=array)
+    result[..., :columns] = array
+    return result
 
 
 def widened(array: Array) -> Array:

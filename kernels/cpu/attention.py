@@ -4,6 +4,9 @@ FlashAttention-2 (Dao, https://arxiv.org/abs/2307.08691): forward, 64 queries go
 at a time with an online softmax; backward, the powers of a block are found again from the
 logarithm of the softmax's sum. Queries of equal keys share nothing, so threads take them in any
 order; a head of keys gets its gradients from one thread, in one order, and so the same bits always.
+
+Widths are filled up with zeros to whole vectors: these add nothing to a score, and what they make
+of a result or a gradient is cut off.
 """
 
 from __future__ import annotations
@@ -15,7 +18,14 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from tinynn.kernels.cpu.arrays import Array, narrowed, uniform, widened
+from tinynn.kernels.cpu.arrays import (
+    Array,
+    contiguous,
+    narrowed,
+    uniform,
+    whole_vectors,
+    widened,
+)
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.dropout import chances
 from tinynn.kernels.cpu.elementary import like
@@ -33,7 +43,6 @@ from tinynn.kernels.cpu.score_blocks import (
     soften,
     turned,
 )
-from tinynn.kernels.cpu.vectors import lanes_of
 
 _GRAIN = 1 << 20  # multiplications
 _NO_MASK = np.ones((0, 0, 0, 0), bool)
@@ -57,10 +66,10 @@ def attention(
     out: Array | None = None,
 ) -> Any:
     """softmax(scale query key^T + mask) value; see the reference of the same name."""
-    q, k, v = (widened(x) for x in (query, key, value))
+    q, k, v = (whole_vectors(widened(x)) for x in (query, key, value))
     if not _is_taken(q, k, v):
         return NotImplemented
-    in_place = out is not None and uniform(q, out)
+    in_place = out is not None and uniform(q, out) and out.shape[3] == v.shape[3]
     result = out if in_place else np.empty((*q.shape[:3], v.shape[3]), q.dtype, like=q)
     lse = np.empty(q.shape[:3], q.dtype, like=q)
     _attend(
@@ -74,7 +83,7 @@ def attention(
         result,
         lse,
     )
-    return narrowed(result, query, out), lse
+    return narrowed(_cut(result, value), query, out), lse
 
 
 def attention_backward(
@@ -99,8 +108,7 @@ def attention_backward(
     """The gradients of query, key and value; see the reference of the same name."""
     arrays = (query, key, value)
     # Heads are often an axis that was moved, in a copy that costs little beside the products.
-    q, k, v = (widened(x) for x in arrays)
-    g, result = widened(g), widened(result)
+    q, k, v, g, result = (whole_vectors(widened(x)) for x in (*arrays, g, result))
     if not _is_taken(q, k, v, g, result, lse):
         return NotImplemented
     gradients = tuple(np.empty(x.shape, x.dtype, like=x) for x in (q, k, v))
@@ -118,18 +126,19 @@ def attention_backward(
         _tables(1, v.shape[3])[1],
         *gradients,
     )
-    return tuple(narrowed(x, like) for x, like in zip(gradients, arrays, strict=True))
+    return tuple(narrowed(_cut(x, like), like) for x, like in zip(gradients, arrays, strict=True))
 
 
 def _is_taken(query: Array, key: Array, value: Array, *others: Array | None) -> bool:
-    """Whole vectors of the widths are multiplied; an empty axis leaves nothing to do."""
-    lanes = lanes_of(query.dtype.itemsize)
-    widths = query.shape[3], value.shape[3]
-    return (
-        uniform(query, key, value, *others)
-        and not any(width % lanes for width in widths)
-        and 0 not in (*query.shape, *key.shape, *value.shape)
-    )
+    """An empty axis leaves nothing to do."""
+    shapes = (*query.shape, *key.shape, *value.shape)
+    return uniform(query, key, value, *others) and 0 not in shapes
+
+
+def _cut(array: Array, like: Array) -> Array:
+    """The array without what lies behind the width of `like`."""
+    width = like.shape[3]
+    return array if array.shape[3] == width else contiguous(array[..., :width])
 
 
 @lru_cache(maxsize=64)

@@ -22,7 +22,7 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from tinynn.kernels.cpu.arrays import Array, uniform
+from tinynn.kernels.cpu.arrays import Array, uniform, whole_vectors
 from tinynn.kernels.cpu.borders import bordered
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.tiles import ROWS, add_products, transpose
@@ -102,8 +102,8 @@ def conv2d(
         padding,
         windows.tiled_corners,
         windows.places,
-        _whole_vectors(weight.reshape(groups, each, -1).swapaxes(1, 2)),
-        _whole_vectors(bias.reshape(groups, each)),
+        whole_vectors(weight.reshape(groups, each, -1).swapaxes(1, 2)),
+        whole_vectors(bias.reshape(groups, each)),
         out.reshape(len(images), each, windows.corners.size),
     )
     return out
@@ -170,7 +170,7 @@ def conv2d_input_gradient(
     _scatter(
         g.size * weight[0].size,
         g.reshape(len(g) * groups, each, count),
-        _whole_vectors(filters.reshape(groups, each, -1, row * depth)),
+        whole_vectors(filters.reshape(groups, each, -1, row * depth)),
         _tiled(np.arange(count)),
         np.arange(each) * count,
         windows.corners * depth,
@@ -186,18 +186,6 @@ def _parts(images: Array, groups: int) -> Array:
     """[N, C, H, W] -> [N * groups, C / groups, H, W]"""
     n, channels, *size = images.shape
     return images.reshape(n * groups, channels // groups, *size)
-
-
-def _whole_vectors(matrices: Array) -> Array:
-    """The matrices, with zeros behind each row up to whole vectors."""
-    lanes, columns = lanes_of(matrices.itemsize), matrices.shape[-1]
-    if columns % lanes == 0 and matrices.flags.c_contiguous:
-        return matrices
-    shape = (*matrices.shape[:-1], -(-columns // lanes) * lanes)
-    make = np.zeros if columns % lanes else np.empty
-    result = make(shape, matrices.dtype, like=matrices)
-    result[..., :columns] = matrices
-    return result
 
 
 @twins(_GRAIN, "out")

@@ -1,5 +1,7 @@
 """Attention in blocks against attention with the whole matrix of scores."""
 
+import tracemalloc
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from tests.kernels.comparison import DTYPES, assert_same, kernel_of, run_both
 # batch, heads, kv_heads, queries, keys, width, width of values
 SHAPES = [(2, 4, 2, 70, 130, 32, 48), (1, 2, 2, 3, 5, 16, 16), (2, 3, 1, 64, 64, 64, 32)]
 SQUARE = (1, 2, 1, 200, 200, 32, 32)
+# Widths of no whole vectors, on all processors or on some.
+ODD_WIDTHS = [(1, 1), (1, 20), (5, 5), (8, 8), (16, 7), (20, 20), (20, 64), (40, 33), (80, 40)]
 DROPOUT = {"p": 0.3, "seed": 2**40 + 5, "stream": 3, "step": 7, "offset": 2}
 SIGHTS = {
     "all": {},
@@ -54,6 +58,16 @@ def check(query, key, value, mask, **options):
 @pytest.mark.parametrize("shape", [*SHAPES, SQUARE], ids=str)
 def test_kernel_agrees_with_reference(shape, sight, dtype):
     check(*arguments(shape, dtype), None, **SIGHTS[sight])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sight", ["all", "window", "causal dropout"])
+@pytest.mark.parametrize("widths", ODD_WIDTHS, ids=str)
+def test_all_widths_agree_with_reference(widths, sight, dtype):
+    given = arguments((2, 4, 2, 70, 130, *widths), dtype)
+    mask = np.random.default_rng(2).random((2, 1, 70, 130)) < 0.7
+    check(*given, None, **SIGHTS[sight])
+    check(*given, mask, **SIGHTS[sight])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -110,9 +124,10 @@ def test_threads_do_not_change_a_bit():
 
 
 @pytest.mark.parametrize("dtype", ["float16", ml_dtypes.bfloat16])
-def test_16_bits_are_computed_with_in_32(dtype):
+@pytest.mark.parametrize("widths", [(32, 48), (20, 9)], ids=str)
+def test_16_bits_are_computed_with_in_32(widths, dtype):
     """The reference widens, too; a result may be rounded to the other of two neighbours."""
-    given = arguments(SHAPES[0], dtype)
+    given = arguments((2, 4, 2, 70, 130, *widths), dtype)
     mask = np.random.default_rng(3).standard_normal((2, 1, 70, 130)).astype(dtype)
     (out, lse), expected = run_both("attention", *given, mask, scale=0.2)
     assert out.dtype == expected[0].dtype == dtype
@@ -129,9 +144,21 @@ def test_16_bits_are_computed_with_in_32(dtype):
         )
 
 
-def test_results_are_written_where_they_are_asked_for():
+def test_no_matrix_of_all_scores_is_in_memory():
+    query, key, value = arguments((1, 1, 1, 4096, 4096, 20, 20), "float32")
+    attend, attend_backward = kernel_of("attention"), kernel_of("attention_backward")
+    tracemalloc.start()
+    out, lse = attend(query, key, value, None, scale=0.2)
+    attend_backward(out, query, key, value, None, out, lse, scale=0.2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * query.nbytes < 4096 * 4096
+
+
+@pytest.mark.parametrize("widths", [(32, 48), (20, 9)], ids=str)
+def test_results_are_written_where_they_are_asked_for(widths):
     for dtype in ("float32", "float16"):
-        query, key, value = arguments(SHAPES[0], dtype)
+        query, key, value = arguments((2, 4, 2, 70, 130, *widths), dtype)
         out = np.full((*query.shape[:3], value.shape[3]), 7, dtype)
         found, _ = kernel_of("attention")(query, key, value, None, scale=0.2, out=out)
         assert found is out
@@ -139,8 +166,9 @@ def test_results_are_written_where_they_are_asked_for():
         np.testing.assert_array_equal(out, expected)
 
 
-def test_axes_may_have_been_moved():
-    given = arguments(SHAPES[0], "float32")
+@pytest.mark.parametrize("widths", [(32, 48), (20, 9)], ids=str)
+def test_axes_may_have_been_moved(widths):
+    given = arguments((2, 4, 2, 70, 130, *widths), "float32")
     moved = [x.swapaxes(1, 2).copy().swapaxes(1, 2) for x in given]
     results = []
     for query, key, value in (given, moved):
@@ -155,6 +183,6 @@ def test_axes_may_have_been_moved():
 def test_what_the_kernel_does_not_take_is_left_to_the_reference():
     query, key, value = arguments(SHAPES[1], "float32")
     attend = kernel_of("attention")
-    assert attend(query[..., :9], key[..., :9], value, None, scale=1.0) is NotImplemented
     assert attend(query.astype(float), key, value, None, scale=1.0) is NotImplemented
     assert attend(query, key[:, :, :0], value[:, :, :0], None, scale=1.0) is NotImplemented
+    assert attend(query[..., :0], key[..., :0], value, None, scale=1.0) is NotImplemented
