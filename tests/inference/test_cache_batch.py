@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinynn as tn
 from tests.inference.dense import attend
-from tinynn.inference import KVCache
+from tinynn.inference import CacheExhausted, KVCache
 from tinynn.nn.attention import AttentionCache
 
 # Of results of size 1: float32 sums; else what storing a number loses.
@@ -177,6 +177,72 @@ def test_the_fake_of_cupy_has_a_cache_as_well():
     cache.batch([fork], [1]).update_and_attend(0, *(x[:1] for x in there))
     with pytest.raises(RuntimeError, match=r"^KVCache: keys are on fake.* and query on cpu"):
         cache.batch([0], [20]).update_and_attend(0, *arrays)
+
+
+def back_and_forth(cache, sequence):
+    cache.truncate(sequence, 3)
+    cache.batch([sequence], [2])
+
+
+CHANGES = {
+    "truncated": (lambda cache, s: cache.truncate(s, 4), "since then .* it has 4"),
+    "freed": (lambda cache, s: cache.free(s), "since then it was freed"),
+    "in another batch": (lambda cache, s: cache.batch([s], [1]), "since then .* it has 6"),
+    "as long as it was": (back_and_forth, "since then .* it has 5"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_batch_of_a_sequence_that_changed_is_refused(change):
+    cache, arrays = cache_of(), tokens(8)
+    sequences = [cache.start(), cache.start()]
+    batch = cache.batch(sequences, [3, 5])
+    batch.update_and_attend(0, *arrays)
+    act, says = CHANGES[change]
+    act(cache, sequences[1])
+    before = cache.keys.copy()
+    says = f"^KVCache: this batch was made for sequence 1 of 5 positions, {says}"
+    for layer in range(2):
+        with pytest.raises(RuntimeError, match=says):
+            batch.update_and_attend(layer, *arrays)
+    with pytest.raises(RuntimeError, match=says):
+        batch.paged(0)
+    np.testing.assert_array_equal(cache.keys, before)
+
+
+def test_what_happens_to_other_sequences_is_nothing_to_a_batch():
+    cache, arrays = cache_of(), tokens(5)
+    first, second, third = (cache.start() for _ in range(3))
+    cache.batch([second, third], [20, 20])
+    batch = cache.batch([first], [5])
+    batch.update_and_attend(0, *arrays)
+    cache.truncate(second, 4)
+    cache.free(third)
+    cache.batch([second, cache.fork(first)], [30, 1])
+    with pytest.raises(CacheExhausted):
+        cache.batch([first], [1000])
+    out = batch.update_and_attend(1, *arrays)
+    np.testing.assert_allclose(out, attend(*arrays, 0)[0], rtol=2e-6, atol=2e-6)
+
+
+def test_a_replay_with_a_batch_of_a_sequence_that_changed_is_refused():
+    cache = cache_of()
+    sequence = cache.start()
+    batch = cache.batch([sequence], [3])
+    slots = tn.tensor(batch.slots)
+
+    @tn.compile
+    def write(key):
+        tn.nn.functional.append_kv(key, key, slots, batch.paged(0))
+        return key * 2
+
+    for size in (1, 2):
+        write(tn.full((3, 2, 32), float(size)))
+    np.testing.assert_array_equal(cache.contents(sequence, 0)[0], np.full((3, 2, 32), 2.0))
+    cache.truncate(sequence, 2)
+    with pytest.raises(RuntimeError, match=r"sequence 0 of 3 positions, since then .* it has 2"):
+        write(tn.full((3, 2, 32), 3.0))
+    np.testing.assert_array_equal(cache.contents(sequence, 0)[0], np.full((2, 2, 32), 2.0))
 
 
 Q, K, V = tokens(3)

@@ -33,6 +33,7 @@ class BlockTable:
     Attributes:
         entries: the blocks, as an array of int32.
         length: how many positions are filled.
+        version: how often the table was changed; who has copied entries can tell by it.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class BlockTable:
         self.block_size = block_size
         self.window = window
         self.entries = array("i")
-        self.length = 0
+        self.length = self.version = 0
         # Entries from here on are not given back yet; those before the first stay for good.
         self._kept_from = self._sink_blocks = -(-sinks // block_size)
 
@@ -72,6 +73,7 @@ class BlockTable:
         for place in expired:
             self.pool.release(self.entries[place])
             self.entries[place] = NONE
+            self.version += 1
         self._kept_from = max(self._kept_from, expired.stop)
 
     def append(self, tokens: int) -> Copy | None:
@@ -88,6 +90,7 @@ class BlockTable:
         for _ in range(self.lacking(tokens)):
             self.entries.append(self.pool.take())
         self.length += tokens
+        self.version += 1
         return copy
 
     def truncate(self, length: int) -> None:
@@ -113,6 +116,7 @@ class BlockTable:
             keep -= 1  # a window of 1 goes on in the middle of a block that is gone: in a new one
         self._release(keep)
         self.length = length
+        self.version += 1
         self._kept_from = max(min(self._kept_from, keep), self._sink_blocks)
 
     def fork(self) -> BlockTable:
@@ -128,6 +132,7 @@ class BlockTable:
     def free(self) -> None:
         """Gives back all blocks."""
         self._release(0)
+        self.version += 1
         self.length, self._kept_from = 0, self._sink_blocks
 
     def _release(self, keep: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinynn.autograd import Tensor
 from tinynn.autograd.grad_mode import grad_mode
+from tinynn.backend import recording
 from tinynn.backend.devices import transfer
 from tinynn.inference.block_table import NONE
 from tinynn.ops.decoding import appended, attended
@@ -29,6 +30,9 @@ class CacheBatch:
 
     `KVCache.batch` makes it. The tokens are packed, sequence after sequence: token i of n new ones
     of a sequence is at its position length - n + i. It is an `nn.attention.AttentionCache`.
+
+    It knows its sequences as they are when it is made. After one of them was truncated, freed or
+    given to another batch, it raises RuntimeError and touches nothing.
 
     Attributes:
         sequences: their numbers.
@@ -57,6 +61,9 @@ class CacheBatch:
         for row, table in zip(rows, tables, strict=True):
             row[: len(table.entries)] = table.entries
         owner = np.repeat(np.arange(len(tables)), counts)
+        # What the arrays tell is so only as long as nothing changes the tables.
+        self._tables, self._lengths = tables, lengths
+        self._versions = [table.version for table in tables]
         self.positions = np.arange(starts[-1]) - starts[owner] + (lengths - counts)[owner]
         slots = rows[owner, self.positions // size].astype(np.int64) * size + self.positions % size
         self.query_starts, self.block_tables, self.lengths, self.slots = (
@@ -74,6 +81,8 @@ class CacheBatch:
     def paged(self, layer: int) -> PagedKV:
         """What an operation on a layer of the cache is given."""
         cache = self.cache
+        if recording.constant("the sequences of a batch", self._is_outdated):
+            raise self._outdated()
         if not 0 <= layer < cache.layers:
             raise IndexError(f"KVCache: layer {layer} is not one of 0 to {cache.layers - 1}")
         return PagedKV(
@@ -132,6 +141,28 @@ class CacheBatch:
         options = {"window": window, "sinks": sinks, "split_size": split_size}
         out, _ = attended(q, paged, self._starts, scale=scale, **options)
         return out if isinstance(query, Tensor) else out.data
+
+    def _is_outdated(self) -> bool:
+        """Whether any of the sequences was changed."""
+        return [table.version for table in self._tables] != self._versions
+
+    def _outdated(self) -> RuntimeError:
+        """What to raise for the first sequence that was changed."""
+        sequence, table, length = next(
+            (sequence, table, length)
+            for sequence, table, version, length in zip(
+                self.sequences, self._tables, self._versions, self._lengths, strict=True
+            )
+            if table.version != version
+        )
+        now = f"truncated or given to another batch: it has {table.length}"
+        if sequence not in self.cache.sequences:
+            now = "freed"
+        return RuntimeError(
+            f"KVCache: this batch was made for sequence {sequence} of {length} positions, since "
+            f"then it was {now}; use a batch in all layers before its sequences are changed, and "
+            "call batch() for each step"
+        )
 
     def _turns(self, rotary: RotaryEmbedding) -> tuple[Tensor, Tensor]:
         """cos and sin of the new positions, found once for all layers."""

@@ -158,6 +158,9 @@ class KVCache:
     def batch(self, sequences: Sequence[int], new_tokens: Sequence[int]) -> CacheBatch:
         """Makes room for new tokens of some sequences, whose lengths count them from now on.
 
+        It is for one step: any change of one of its sequences, by `truncate`, `free` or another
+        batch, puts an end to it.
+
         Arguments:
             sequences: each at most once.
             new_tokens: how many of each, 0 or more.
