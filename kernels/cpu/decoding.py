@@ -9,6 +9,8 @@ Where there are too few sequences and heads to keep all threads busy, each seque
 into as many pieces as there are threads, at least `_LEAST` keys long, and the results of the pieces
 are merged. In pieces of a given size the cuts are at multiples of it, whatever the batch, and all
 sums run in the same order: so is the result.
+
+A cache of int8 is multiplied with whole numbers: queries and powers are rounded to int16.
 """
 
 from __future__ import annotations
@@ -17,17 +19,19 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
-from numba.extending import register_jitable
+from numba import prange, types
+from numba.extending import overload, register_jitable
 
 from tinynn.kernels.cpu import compiler
 from tinynn.kernels.cpu.arrays import Array, narrowed, stored
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.elementary import f32
 from tinynn.kernels.cpu.few_rows import LANES
+from tinynn.kernels.cpu.few_whole_rows import round_to
 from tinynn.kernels.cpu.merging import merge_attention
 from tinynn.kernels.cpu.online_softmax import hide, soften
 from tinynn.kernels.cpu.paged_products import CHUNK, STRIP, add_values, score, tile_of
+from tinynn.kernels.cpu.vectors import copy
 
 _GRAIN = 1 << 20  # multiplications
 _PANEL = 64  # rows that go through the keys together
@@ -82,6 +86,7 @@ def decode_attention(
         sinks,
         split_size or 0,
         together,
+        np.empty(0, np.int16 if keys.dtype == np.int8 else np.float32),
         parts,
         part_lses,
     )
@@ -139,11 +144,14 @@ class _Sight(NamedTuple):
 class _Rows(NamedTuple):
     """Rows of one sequence, for some heads of the cache, and what they have summed so far."""
 
-    query: Any  # [heads, rows, width], times the scale
+    query: Any  # [heads, rows, width], times the scale; of the dtype that rows are rounded to
+    query_factors: Any  # [heads, rows], what int16 is to be multiplied by
     sums: Any  # [heads, rows, width], of values times powers
     tops: Any  # [heads, rows], the highest scores
     totals: Any  # [heads, rows], of powers
     scores: Any  # [heads, rows, CHUNK]
+    powers: Any  # [heads, rows, CHUNK], int16, where rows are rounded
+    power_factors: Any  # [heads, rows]
     factors: Any  # [2, CHUNK], the scales of keys and of values
 
 
@@ -162,6 +170,7 @@ def _decode(
     sinks,
     split_size,
     together,
+    rounded,
     parts,
     lses,
 ):
@@ -180,7 +189,7 @@ def _decode(
         for row in range(0, (last - first) * group, _PANEL):
             count = min(_PANEL, (last - first) * group - row)
             sight = _Sight(row, group, past, window, sinks)
-            rows = _begin(query[first:last, heads], sight, count, scale)
+            rows = _begin(query[first:last, heads], sight, count, scale, rounded)
             # The sinks before the window of the first row, then all from there on.
             seen = max(past + row // group - window + 1, 0)
             _attend(rows, sight, cache, head, tables[s], begin, min(end, sinks, seen))
@@ -204,37 +213,56 @@ def _piece(piece, pieces, split_size, length, seen):
 
 
 @register_jitable
-def _begin(query, sight, count, scale):
+def _begin(query, sight, count, scale, rounded):
     """The rows of query, [tokens, heads, width], that begin at sight.row, with empty sums."""
     heads, width = query.shape[1] // sight.group, query.shape[2]
     tile = tile_of(count)
     whole = -(-count // tile) * tile
-    q = np.zeros((heads, whole, width), f32)
-    for h in range(heads):
-        for r in range(count):
-            token, member = divmod(sight.row + r, sight.group)
-            for c in range(width):
-                q[h, r, c] = query[token, h * sight.group + member, c] * scale
-    return _Rows(
-        q,
+    rows = _Rows(
+        np.zeros((heads, whole, width), rounded.dtype),
+        np.zeros((heads, whole), f32),
         np.zeros((heads, whole, width), f32),
         np.full((heads, count), f32(-np.inf)),
         np.zeros((heads, count), f32),
         np.zeros((heads, whole, CHUNK), f32),
+        np.zeros((heads, whole, CHUNK if rounded.itemsize == 2 else 0), np.int16),
+        np.zeros((heads, whole), f32),
         np.empty((2, CHUNK), f32),
     )
+    own = np.empty(width, f32)
+    for h in range(heads):
+        for r in range(count):
+            token, member = divmod(sight.row + r, sight.group)
+            for c in range(width):
+                own[c] = query[token, h * sight.group + member, c] * scale
+            rows.query_factors[h, r] = round_to(own, rows.query[h, r])
+    return rows
+
+
+def _multipliers(query, scores, powers):
+    """What values are multiplied by: the powers in place of scores, or those that are rounded."""
+
+
+@overload(_multipliers)
+def _typed_multipliers(query, scores, powers):
+    if query.dtype == types.int16:
+        return lambda query, scores, powers: powers
+    return lambda query, scores, powers: scores
 
 
 @register_jitable
 def _attend(rows, sight, cache, head, table, start, stop):
     """Adds the keys from start to stop to the sums."""
     tile = tile_of(rows.tops.shape[1])
+    powers = _multipliers(rows.query, rows.scores, rows.powers)
     while start < stop:
         last = min((start // CHUNK + 1) * CHUNK, stop)
         score(tile, rows.query, cache.keys, head, table, start, last, rows.scores)
         for h in range(len(rows.query)):
             _weigh(rows, sight, cache, h, head + h, table, start, last)
-        add_values(tile, rows.scores, cache.values, head, table, start, last, rows.sums)
+        add_values(
+            tile, powers, rows.power_factors, cache.values, head, table, start, last, rows.sums
+        )
         start = last
 
 
@@ -242,38 +270,41 @@ def _attend(rows, sight, cache, head, table, start, stop):
 def _weigh(rows, sight, cache, h, head, table, start, last):
     """Makes the scores of a head what its values are to be multiplied by."""
     first, count = start % CHUNK, last - start
+    if cache.key_scales.size:
+        _gather(cache.key_scales, head, table, start, last, rows.factors[0])
+        _gather(cache.value_scales, head, table, start, last, rows.factors[1])
     for r in range(rows.tops.shape[1]):
         own = rows.scores[h, r, first : first + count]
         position = sight.past + (sight.row + r) // sight.group
         if cache.key_scales.size:
-            if r == 0:
-                _gather(cache.key_scales, head, table, start, last, rows.factors[0])
-                _gather(cache.value_scales, head, table, start, last, rows.factors[1])
-            _multiply(own, rows.factors[0])
+            _multiply(own, rows.factors[0], rows.query_factors[h, r])
         hide(own, max(sight.sinks - start, 0), min(last, position - sight.window + 1) - start)
         hide(own, max(position + 1 - start, 0), count)
         soften(own, rows.sums[h, r], rows.tops[h], rows.totals[h], r)
         if cache.value_scales.size:
-            _multiply(own, rows.factors[1])
+            _multiply(own, rows.factors[1], f32(1))
+            powers = rows.powers[h, r]
+            powers[max(first - 1, 0)] = 0
+            powers[min(first + count, CHUNK - 1)] = 0
+            rows.power_factors[h, r] = round_to(own, powers[first : first + count])
 
 
 @register_jitable
 def _gather(scales, head, table, start, last, factors):
     """factors[t] = the scale of key start + t."""
-    size, t = scales.shape[2], 0
+    heads, size = scales.shape[1:]
+    t = 0
     while start + t < last:
-        offset = (start + t) % size
+        block, offset = divmod(start + t, size)
         count = min(size - offset, last - start - t)
-        own = scales[table[(start + t) // size], head]
-        for i in range(count):
-            factors[t + i] = own[offset + i]
+        copy(scales, (table[block] * heads + head) * size + offset, factors, t, count)
         t += count
 
 
 @register_jitable
-def _multiply(scores, factors):
+def _multiply(scores, factors, factor):
     for t in range(scores.size):
-        scores[t] *= factors[t]
+        scores[t] *= factors[t] * factor
 
 
 @register_jitable

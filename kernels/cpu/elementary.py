@@ -17,6 +17,8 @@ from numba.extending import overload
 from tinynn.kernels.cpu.compiler import CONTRACT
 
 f32, i32 = np.float32, np.int32
+# Adding 1.5 * 2^23 rounds a float32 to an integer, ties to even, and leaves it in the low bits.
+ROUNDER = f32(12582912.0)
 # Without being inlined a function is a call, and the loop around a call is not vectorised.
 _OPTIONS = {"fastmath": CONTRACT, "forceinline": True}
 
@@ -48,8 +50,7 @@ def _exp(x):
     lowest, highest = f32(-104.0), f32(89.0)  # beyond them the result is 0 or infinity
     log2_e = f32(1.4426950408889634)
     ln2_high, ln2_low = f32(0.693359375), f32(-2.12194440e-4)  # n * ln2_high is exact
-    # Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the sum.
-    rounder, rounder_bits = f32(12582912.0), i32(0x4B400000)
+    rounder, rounder_bits = ROUNDER, i32(0x4B400000)
     one, bias, mantissa = f32(1.0), i32(127), i32(23)
     c2, c3, c4 = f32(0.499999934125), f32(0.166665201079), f32(0.0416683941975)
     c5, c6 = f32(0.00836878040701), f32(0.00138144679057)

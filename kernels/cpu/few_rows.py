@@ -49,9 +49,9 @@ def dots(rows: int) -> Any:
     def function(typing, x, i, x_pitch, matrix, j, matrix_pitch, width, out, o, out_pitch):
         def generate(context, builder, signature, arguments):
             x_, i, x_pitch, matrix_, j, matrix_pitch, width, out_, o, out_pitch = arguments
-            sums = _registers(builder, rows * columns)
-            x_rows = _steps(builder, i, x_pitch, rows)
-            matrix_rows = _steps(builder, j, matrix_pitch, columns)
+            sums = registers(builder, rows * columns, ir.FloatType())
+            x_rows = steps(builder, i, x_pitch, rows)
+            matrix_rows = steps(builder, j, matrix_pitch, columns)
             zero, step = ir.Constant(i.type, 0), ir.Constant(i.type, LANES)
             with cgutils.for_range_slice(builder, zero, width, step, i.type) as (c, _):
                 left = [load_floats(context, builder, x, x_, builder.add(row, c)) for row in x_rows]
@@ -59,9 +59,9 @@ def dots(rows: int) -> Any:
                     right = load_floats(context, builder, matrix, matrix_, builder.add(row, c))
                     for r in range(rows):
                         _add(builder, sums[r * columns + t], left[r], right)
-            totals = _totals(builder, [builder.load(register) for register in sums])
-            for r, place in enumerate(_steps(builder, o, out_pitch, rows)):
-                part = shuffle(builder, totals, totals, range(r * columns, (r + 1) * columns))
+            found = totals(builder, [builder.load(register) for register in sums], builder.fadd)
+            for r, place in enumerate(steps(builder, o, out_pitch, rows)):
+                part = shuffle(builder, found, found, range(r * columns, (r + 1) * columns))
                 target = address(context, builder, out, out_, place)
                 builder.store(part, builder.bitcast(target, part.type.as_pointer()), align=4)
             return context.get_dummy_value()
@@ -89,13 +89,13 @@ def add_mixture(rows: int, vectors: int) -> Any:
             pointer = ir.VectorType(ir.FloatType(), LANES).as_pointer()
             places = [
                 builder.bitcast(address(context, builder, out, out_, builder.add(row, c)), pointer)
-                for row in _steps(builder, o, out_pitch, rows)
+                for row in steps(builder, o, out_pitch, rows)
                 for c in columns
             ]
-            sums = _registers(builder, rows * vectors)
+            sums = registers(builder, rows * vectors, ir.FloatType())
             for place, register in zip(places, sums, strict=True):
                 builder.store(builder.load(place, align=4), register)
-            x_rows = _steps(builder, i, x_pitch, rows)
+            x_rows = steps(builder, i, x_pitch, rows)
             with cgutils.for_range(builder, count, intp=i.type) as loop:
                 row = builder.add(j, builder.mul(matrix_pitch, loop.index))
                 right = [
@@ -116,9 +116,9 @@ def add_mixture(rows: int, vectors: int) -> Any:
     return function
 
 
-def _registers(builder: Any, count: int) -> list[Any]:
+def registers(builder: Any, count: int, element: Any) -> list[Any]:
     """Variables with a vector of zeros each, which the compiler keeps in registers."""
-    zero = ir.Constant(ir.VectorType(ir.FloatType(), LANES), [0.0] * LANES)
+    zero = ir.Constant(ir.VectorType(element, LANES), None)
     variables = [cgutils.alloca_once(builder, zero.type) for _ in range(count)]
     for variable in variables:
         builder.store(zero, variable)
@@ -129,7 +129,7 @@ def _add(builder: Any, register: Any, left: Any, right: Any) -> None:
     builder.store(multiply_add(builder, left, right, builder.load(register)), register)
 
 
-def _steps(builder: Any, first: Any, pitch: Any, count: int) -> list[Any]:
+def steps(builder: Any, first: Any, pitch: Any, count: int) -> list[Any]:
     """first, first + pitch, first + 2 pitch, ..."""
     places = [first]
     while len(places) < count:
@@ -137,8 +137,8 @@ def _steps(builder: Any, first: Any, pitch: Any, count: int) -> list[Any]:
     return places
 
 
-def _totals(builder: Any, vectors: list[Any]) -> Any:
-    """A vector of the sums of as many vectors as it has places.
+def totals(builder: Any, vectors: list[Any], add: Any) -> Any:
+    """A vector of the sums of as many vectors as it has places; add(x, y) emits a sum of two.
 
     Each round adds, in pairs of vectors, the halves of every number's partial sums: where a binary
     digit of the place is 0, those of the first vector, where it is 1, those of the second.
@@ -148,7 +148,7 @@ def _totals(builder: Any, vectors: list[Any]) -> Any:
         own = [place + (LANES if place & digit else 0) for place in places]
         other = [(place ^ digit) + (LANES if place & digit else 0) for place in places]
         vectors = [
-            builder.fadd(shuffle(builder, *pair, own), shuffle(builder, *pair, other))
+            add(shuffle(builder, *pair, own), shuffle(builder, *pair, other))
             for pair in zip(vectors[::2], vectors[1::2], strict=True)
         ]
         digit *= 2

@@ -10,15 +10,13 @@ from numba.extending import register_jitable
 
 from tinynn.kernels.cpu.arrays import Array, rows, stored
 from tinynn.kernels.cpu.compiler import CONTRACT, twins
+from tinynn.kernels.cpu.elementary import ROUNDER, f32, i32
 from tinynn.kernels.cpu.narrowing import narrow, widen
 from tinynn.kernels.cpu.rotary import takes, turn
 
 _GRAIN = 1 << 16
 
-f32, i32 = np.float32, np.int32
 _LARGEST = f32(127)
-# Adding 1.5 * 2^23 rounds to an integer, ties to even.
-_ROUNDER = f32(12582912.0)
 _SIZE_BITS = i32(0x7FFFFFFF)
 
 
@@ -80,7 +78,7 @@ def _store(x, row, cache, target, scales):
         divisor = f32(np.inf) if scale == f32(0) else scale
         for i in range(width):
             quotient = min(max(widen(x[row, i]) / divisor, -_LARGEST), _LARGEST)
-            cache[target, i] = np.int8((quotient + _ROUNDER) - _ROUNDER)
+            cache[target, i] = np.int8((quotient + ROUNDER) - ROUNDER)
 
 
 @twins(_GRAIN, "keys", "values", "key_scales", "value_scales")

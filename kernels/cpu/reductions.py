@@ -9,6 +9,8 @@ from numba.extending import overload, register_jitable
 from tinynn.kernels.cpu.compiler import REORDER
 from tinynn.kernels.cpu.elementary import f32, i32, like
 
+_SIZE_BITS = i32(0x7FFFFFFF)
+
 
 @register_jitable(fastmath=REORDER, forceinline=True)
 def total(x):
@@ -49,3 +51,13 @@ def _highest(x):
         return i32(result ^ ((result >> sign) & others)).view(f32)
 
     return sortable
+
+
+@register_jitable(forceinline=True)
+def magnitude(x):
+    """The largest absolute value of a row of float32; NaN where it holds one."""
+    # As bits, for a maximum of integers is vectorised, and one of floats is not.
+    top = i32(0)
+    for j in range(x.shape[0]):
+        top = max(top, i32(f32(x[j]).view(i32) & _SIZE_BITS))
+    return i32(top).view(f32)

@@ -34,3 +34,18 @@ def attend(
             out[row] = np.einsum("jh,jhd->hd", powers / powers.sum(axis=0), values[seen])
             lse[row] = scores.max(axis=0) + np.log(powers.sum(axis=0))
     return out, lse
+
+
+def rounding(
+    query: Array, keys: Array, values: Array, scale: float | None = None
+) -> tuple[float, float]:
+    """What scores and results are wrong by at most, for queries and powers rounded to 16 bits.
+
+    Each is half a step of 1 / 32767 of the largest off; a share is off by twice its score's error.
+    """
+    half = 0.5 / 32767
+    keys, values = np.nan_to_num(keys), np.nan_to_num(values)  # NaN where no query looks
+    scale = query.shape[-1] ** -0.5 if scale is None else abs(scale)
+    sizes = np.abs(keys).sum(axis=-1).max(initial=0)
+    scores = half * np.abs(query.astype(float)).max(initial=0) * sizes * scale
+    return scores, (2 * scores + half * len(keys)) * np.abs(values).max(initial=0)

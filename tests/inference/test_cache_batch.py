@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinynn as tn
-from tests.inference.dense import attend
+from tests.inference.dense import attend, rounding
 from tinynn.inference import CacheExhausted, KVCache
 from tinynn.nn.attention import AttentionCache
 
@@ -72,8 +72,10 @@ def test_a_prompt_in_chunks_is_the_prompt(counts, dtype, window):
         results.append(np.concatenate(outs))
     expected, _ = attend(*arrays, 0, window, sinks)
     np.testing.assert_allclose(results[0], expected, rtol=0, atol=TOLERANCE[dtype])
+    # Chunks of other keys have other largest shares, by which a cache of int8 rounds them.
+    atol = 2e-6 + (2 * rounding(*arrays)[1] if dtype == "int8" else 0)
     for other in results[1:]:
-        np.testing.assert_allclose(results[0], other, rtol=0, atol=2e-6)
+        np.testing.assert_allclose(results[0], other, rtol=0, atol=atol)
 
 
 def test_ragged_batches():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import tinynn as tn
 import tinynn.nn.functional as F
-from tests.inference.dense import attend
+from tests.inference.dense import attend, rounding
 from tinynn.ops.paged import PagedKV
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -34,7 +34,7 @@ class Sequences:
             scales = [np.full(shape[:3], np.nan, np.float32) for _ in range(2)]
         else:
             arrays, scales = [np.full(shape, np.nan).astype(dtype) for _ in range(2)], [None, None]
-        self.dense = []
+        self.is_whole, self.dense = dtype == np.int8, []
         for s, (length, count) in enumerate(zip(lengths, counts, strict=True)):
             tables[s, :count], numbers = numbers[:count], numbers[count:]
             pair = [rng.standard_normal((length, kv_heads, width)).astype(dtype) for _ in range(2)]
@@ -79,11 +79,14 @@ def check(sequences, counts, heads, dtype="float32", scale=None, window=None, **
         expected, sums = attend(query[part], keys, values, len(keys) - counts[s], **options)
         # A share is as exact, relatively, as a score is absolutely: to its last place in float32.
         largest = np.abs(sums[np.isfinite(sums)]).max(initial=0)
-        tolerance = TOLERANCE[dtype] + 2.0**-23 * largest
+        scores, results = 0.0, 0.0
+        if sequences.is_whole:
+            scores, results = rounding(query[part], keys, values, scale)
+        tolerance = TOLERANCE[dtype] + 2.0**-23 * largest + results
         np.testing.assert_allclose(
             out.data[part].astype(float), expected, rtol=tolerance, atol=tolerance
         )
-        np.testing.assert_allclose(lse.data[part], sums, rtol=3e-6, atol=3e-6)
+        np.testing.assert_allclose(lse.data[part], sums, rtol=3e-6, atol=3e-6 + scores)
 
 
 @pytest.mark.parametrize("width", [32, 48, 64, 128, 256])

@@ -65,7 +65,10 @@ def decode_attention(
     """Attention of the last tokens of some sequences to their keys and values in a cache.
 
     Token i of the n new ones of a sequence of length m is at position m - n + i, and sees the keys
-    up to its own. No gradient goes through a cache: the results require none.
+    up to its own. No gradient goes through a cache: the results require none. To multiply them with
+    a cache of int8, kernels may round queries and shares to 16 bits: on the CPU to whole steps, of
+    1 / 32767 of a query's largest number and of the largest share among 128 keys; with CUDA to
+    16-bit floats.
 
     Arguments:
         query: [tokens, heads, head_dim] float32, float16 or bfloat16, sequence after sequence.
