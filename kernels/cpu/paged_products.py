@@ -15,7 +15,7 @@ from numba.extending import overload, register_jitable
 
 from tinynn.kernels.cpu.few_rows import LANES, add_mixture, dots
 from tinynn.kernels.cpu.few_whole_rows import add_whole_mixture, whole_dots
-from tinynn.kernels.cpu.vectors import touch
+from tinynn.kernels.cpu.vectors import fetch
 
 CHUNK = 128  # keys whose scores are computed before their values are added
 STRIP = 16  # keys that lie one after the other in any block, for blocks hold multiples of it
@@ -45,7 +45,7 @@ def _score(rows: int, dot: Any) -> Any:
                 place = ((block + h) * size + offset) * width
                 for t in range(0, count, columns):
                     k = place + t * width
-                    touch(keys, k, columns * width)
+                    fetch(keys, k, columns * width)
                     for r in range(h * whole, (h + 1) * whole, rows):
                         o = r * CHUNK + column + t
                         dot(query, r * width, width, keys, k, width, width, scores, o, CHUNK)
@@ -103,7 +103,7 @@ def _add_values(rows: int, mixture: _Mixture) -> Any:
                 place = ((block + h) * size + offset) * width
                 for t in range(0, count, most):
                     few, v = min(most, count - t), place + t * width
-                    touch(values, v, few * width)
+                    fetch(values, v, few * width)
                     for r in range(h * whole, (h + 1) * whole, rows):
                         i = r * CHUNK + column + t
                         add(powers, i, factors, r, values, v, few, width, sums, r * width)

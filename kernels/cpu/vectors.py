@@ -12,6 +12,7 @@ numbers, are below `lanes_of`: they emit LLVM's instructions and are called whil
 from __future__ import annotations
 
 import platform
+from functools import partial
 
 from llvmlite import binding, ir
 from numba import types
@@ -19,6 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 _BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+_AHEAD = 8192
 _REGISTER = {"x86_64": "v", "aarch64": "w"}  # what an assembler calls a register for a vector
 
 
@@ -162,31 +164,51 @@ def interleave(typing, left, right):
 
 
 @intrinsic
-def touch(typing, array, index, count):
-    """Loads array[index : index + count] and does nothing with it; whole vectors only.
+def fetch(typing, array, index, count):
+    """Has array[index : index + count] come from memory in order; whole vectors only.
 
-    Read from its first byte to its last, memory comes as fast as it can. Where a kernel goes
-    through several rows at once, and returns to them, it touches them first.
+    Read from its first byte to its last, memory comes as fast as it can; a kernel that goes through
+    several rows at once, and returns to them, calls this first. Numbers of 4 bytes and more are
+    loaded, to no other end. Smaller ones take longer to compute with than to come: what lies
+    `_AHEAD` bytes behind them is asked for, and is there when its turn comes.
     """
+    size = array.dtype.bitwidth // 8
 
     def generate(context, builder, signature, arguments):
         array_, index, count = arguments
         register = _REGISTER.get(platform.machine())
-        if register:
-            step = ir.Constant(index.type, _BYTES // (array.dtype.bitwidth // 8))
-            one = ir.Constant(index.type, 1)
-            vector = ir.VectorType(ir.IntType(8), _BYTES)
-            kept = ir.FunctionType(ir.VoidType(), [vector])
-            # The last of a count that is no multiple may lie at the end of the array.
-            end = builder.add(index, builder.sub(count, builder.sub(step, one)))
-            with cgutils.for_range_slice(builder, index, end, step, index.type) as (i, _):
-                place = builder.bitcast(
-                    address(context, builder, array, array_, i), vector.as_pointer()
-                )
-                builder.asm(kept, "", register, [builder.load(place, align=1)], True)
+        if size < 4:
+            _each_line(context, builder, array, array_, index, count, _prefetch)
+        elif register:
+            _each_line(context, builder, array, array_, index, count, partial(_load_into, register))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp), generate
+
+
+def _each_line(context, builder, array_type, array, index, count, act):
+    """Emits act(builder, address) for the addresses of the whole vectors of array[index : ...]."""
+    step = ir.Constant(index.type, _BYTES // (array_type.dtype.bitwidth // 8))
+    # The last of a count that is no multiple may lie at the end of the array.
+    end = builder.add(index, builder.sub(count, builder.sub(step, ir.Constant(index.type, 1))))
+    with cgutils.for_range_slice(builder, index, end, step, index.type) as (i, _):
+        act(builder, address(context, builder, array_type, array, i))
+
+
+def _load_into(register, builder, place):
+    vector = ir.VectorType(ir.IntType(8), _BYTES)
+    kept = ir.FunctionType(ir.VoidType(), [vector])
+    place = builder.bitcast(place, vector.as_pointer())
+    builder.asm(kept, "", register, [builder.load(place, align=1)], True)
+
+
+def _prefetch(builder, place):
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    takes = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [pointer], takes)
+    ahead = builder.gep(builder.bitcast(place, pointer), [ir.Constant(ir.IntType(64), _AHEAD)])
+    # To read, into the nearest cache, as data; a place behind the end of an array does no harm.
+    builder.call(function, [ahead, number(0), number(3), number(1)])
 
 
 @intrinsic
