@@ -148,15 +148,17 @@ def test_a_block_leaves_the_window_when_all_its_holders_left_it():
     assert cache.pool.free == 0
 
 
-def test_a_window_of_one_goes_on_in_a_block_that_was_given_back():
+@pytest.mark.parametrize("lengths", [[5], [5, 4], [35, 34, 20, 1]])
+def test_a_window_of_one_goes_on_in_a_block_that_was_given_back(lengths):
     cache = cache_of(window=1)
     sequence = cache.start()
-    append(cache, [sequence], [16])
+    append(cache, [sequence], [48])
     append(cache, [sequence], [0])
     assert cache.pool.free == 4
-    cache.truncate(sequence, 5)
+    for length in lengths:
+        cache.truncate(sequence, length)
     values = append(cache, [sequence], [1])
-    np.testing.assert_array_equal(cache.contents(sequence, 1)[1][5:], values)
+    np.testing.assert_array_equal(cache.contents(sequence, 1)[1][length:], values)
     assert cache.pool.free == 3
 
 

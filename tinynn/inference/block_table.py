@@ -111,8 +111,9 @@ class BlockTable:
                     f"truncate: a token at position {length} would see positions from {oldest} on, "
                     f"but those before {stop} have left the window of {self.window}"
                 )
-        keep = -(-length // self.block_size)
-        if length % self.block_size and self.entries[keep - 1] == NONE:
+        needed = -(-length // self.block_size)
+        keep = min(needed, len(self.entries))
+        if keep == needed and length % self.block_size and self.entries[keep - 1] == NONE:
             keep -= 1  # a window of 1 goes on in the middle of a block that is gone: in a new one
         self._release(keep)
         self.length = length
