@@ -45,6 +45,8 @@ from tinynn.kernels.cpu.score_blocks import (
 )
 
 _GRAIN = 1 << 20  # multiplications
+# Queries; a block of fewer is mostly empty, and all their scores take no more room than the keys.
+_LEAST = BLOCK // 2
 _NO_MASK = np.ones((0, 0, 0, 0), bool)
 
 
@@ -66,6 +68,8 @@ def attention(
     out: Array | None = None,
 ) -> Any:
     """softmax(scale query key^T + mask) value; see the reference of the same name."""
+    if query.shape[2] < _LEAST:
+        return NotImplemented
     q, k, v = (whole_vectors(widened(x)) for x in (query, key, value))
     if not _is_taken(q, k, v):
         return NotImplemented
@@ -106,6 +110,8 @@ def attention_backward(
     offset: Any = 0,
 ) -> Any:
     """The gradients of query, key and value; see the reference of the same name."""
+    if query.shape[2] < _LEAST:
+        return NotImplemented
     arrays = (query, key, value)
     # Heads are often an axis that was moved, in a copy that costs little beside the products.
     q, k, v, g, result = (whole_vectors(widened(x)) for x in (*arrays, g, result))
