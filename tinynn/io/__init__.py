@@ -1,17 +1,31 @@
-"""Reading and writing: files that appear whole, safetensors, IDX, fetching."""
+"""Reading and writing: files that appear whole, safetensors, GGUF, IDX, fetching."""
 
 from tinynn.io.atomic import atomic_folder, atomic_write, remove_leftovers
 from tinynn.io.fetch import fetch_wheel
+from tinynn.io.gguf import GGUFFile, read_gguf
+from tinynn.io.huggingface import HuggingFaceFolder, read_folder
 from tinynn.io.idx import read_idx, write_idx
-from tinynn.io.safetensors import load_safetensors, safetensors_metadata, save_safetensors
+from tinynn.io.safetensors import (
+    load_safetensors,
+    mapped_safetensors,
+    safetensors_metadata,
+    save_safetensors,
+)
+from tinynn.io.stored import StoredTensor
 from tinynn.io.tensors import load, save
 
 __all__ = [
+    "GGUFFile",
+    "HuggingFaceFolder",
+    "StoredTensor",
     "atomic_folder",
     "atomic_write",
     "fetch_wheel",
     "load",
     "load_safetensors",
+    "mapped_safetensors",
+    "read_folder",
+    "read_gguf",
     "read_idx",
     "remove_leftovers",
     "safetensors_metadata",

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynn.io.atomic import StrPath, atomic_write
+from tinynn.io.safetensors_header import stored_tensors
+from tinynn.io.stored import StoredTensor, map_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,6 +73,25 @@ def safetensors_metadata(path: StrPath) -> dict[str, str]:
     """Reads the metadata of a file without its arrays; raises as `load_safetensors`."""
     with _open(path) as file:
         return dict(file.metadata() or {})
+
+
+def mapped_safetensors(path: StrPath) -> Mapping[str, StoredTensor]:
+    """The tensors of a file, mapped: no value is read before it is asked for.
+
+    Raises:
+        ValueError: the file is not safetensors, or is truncated, damaged or hostile, or holds a
+            dtype without an equal in NumPy and ml_dtypes' bfloat16; the message is one line that
+            names the file, the tensor and the limit.
+        OSError: the file is missing or not readable.
+
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> save_safetensors(path, {"weight": np.ones((2, 3), np.float32)})
+    >>> mapped_safetensors(path)["weight"]
+    StoredTensor('weight', F32, (2, 3))
+    """
+    content = map_file(path, "mapped_safetensors")
+    return MappingProxyType(stored_tensors(content, path, "mapped_safetensors"))
 
 
 @contextmanager
