@@ -2,5 +2,18 @@
 
 from tinynn.models.cnn import CNN
 from tinynn.models.mlp import MLP
+from tinynn.models.reading import read_gguf_config, read_hugging_face
+from tinynn.models.transformer import Transformer
+from tinynn.models.transformer_config import TransformerConfig
+from tinynn.models.weights import load_weights, stored_weights
 
-__all__ = ["CNN", "MLP"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "Transformer",
+    "TransformerConfig",
+    "load_weights",
+    "read_gguf_config",
+    "read_hugging_face",
+    "stored_weights",
+]

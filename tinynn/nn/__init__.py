@@ -18,6 +18,7 @@ from tinynn.nn.containers import ModuleList, Sequential
 from tinynn.nn.convolution import Conv2d
 from tinynn.nn.dropout import Dropout
 from tinynn.nn.embedding import Embedding
+from tinynn.nn.feed_forward import FeedForward
 from tinynn.nn.linear import Linear
 from tinynn.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from tinynn.nn.module import Module
@@ -25,6 +26,7 @@ from tinynn.nn.normalization import LayerNorm, RMSNorm
 from tinynn.nn.parameter import Parameter
 from tinynn.nn.pooling import MaxPool2d
 from tinynn.nn.rotary import RotaryEmbedding
+from tinynn.nn.self_attention import SelfAttention
 from tinynn.nn.shape import Flatten, Identity
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
+    "FeedForward",
     "Flatten",
     "Identity",
     "LayerNorm",
@@ -52,6 +55,7 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "RotaryEmbedding",
+    "SelfAttention",
     "Sequential",
     "SiLU",
     "Sigmoid",

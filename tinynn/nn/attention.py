@@ -37,6 +37,8 @@ class AttentionCache(Protocol):
     after the other.
     """
 
+    positions: Any  # [tokens] integers: where each new token is in its sequence
+
     def update_and_attend(
         self,
         layer: int,

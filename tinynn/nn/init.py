@@ -11,6 +11,7 @@ A weight of shape (out, in, *receptive field) has fan in = in * field and fan ou
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tinynn.backend import random
 from tinynn.nn.state import write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tinynn.autograd import Tensor
 
@@ -57,9 +58,29 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return GAINS[nonlinearity](param)
 
 
+_skipped: list[bool] = []  # not empty within `skip`
+
+
+@contextmanager
+def skip() -> Iterator[None]:
+    """Within it initialisers do nothing: for a model whose weights are loaded at once.
+
+    Memory that nothing was written to takes no room yet, and no number is drawn.
+
+    >>> import tinynn as tn
+    >>> with skip():
+    ...     layer = tn.nn.Linear(50_000, 50_000, bias=False)  # 10 GB, if it were filled
+    """
+    _skipped.append(True)
+    try:
+        yield
+    finally:
+        _skipped.pop()
+
+
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Every element is `val`."""
-    return _fill(tensor, np.full(tensor.shape, val))
+    return _fill(tensor, lambda: np.full(tensor.shape, val))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -78,7 +99,7 @@ def uniform_(
     """Elements drawn evenly from [a, b). ValueError where b is below a."""
     if b < a:
         raise ValueError(f"uniform_: expected a <= b, got a={a}, b={b}")
-    return _fill(tensor, _generator(generator).uniform(a, b, tensor.shape))
+    return _fill(tensor, lambda: _generator(generator).uniform(a, b, tensor.shape))
 
 
 def normal_(
@@ -86,7 +107,7 @@ def normal_(
 ) -> Tensor:
     """Elements drawn from N(mean, std^2). ValueError for a negative `std`."""
     _check_std("normal_", std)
-    return _fill(tensor, _generator(generator).normal(mean, std, tensor.shape))
+    return _fill(tensor, lambda: _generator(generator).normal(mean, std, tensor.shape))
 
 
 def trunc_normal_(
@@ -102,7 +123,6 @@ def trunc_normal_(
     Raises ValueError where less than a thousandth of the distribution lies within [a, b].
     """
     _check_std("trunc_normal_", std)
-    generator = _generator(generator)
     scale = max(std, np.finfo(float).tiny) * math.sqrt(2.0)
     within = (math.erf((b - mean) / scale) - math.erf((a - mean) / scale)) / 2
     if within < 1e-3:
@@ -110,13 +130,18 @@ def trunc_normal_(
             f"trunc_normal_: N({mean}, {std}^2) hardly has anything between a={a} and b={b}; "
             "bring the interval closer to the mean"
         )
-    values = generator.normal(mean, std, tensor.shape)
-    while True:
-        outside = (values < a) | (values > b)
-        count = int(outside.sum())
-        if not count:
-            return _fill(tensor, values)
-        values[outside] = generator.normal(mean, std, count)
+
+    def draw() -> np.ndarray[Any, Any]:
+        source = _generator(generator)
+        values = source.normal(mean, std, tensor.shape)
+        while True:
+            outside = (values < a) | (values > b)
+            count = int(outside.sum())
+            if not count:
+                return values
+            values[outside] = source.normal(mean, std, count)
+
+    return _fill(tensor, draw)
 
 
 def xavier_uniform_(
@@ -193,6 +218,7 @@ def _generator(generator: Generator | None) -> Generator:
     return random.host_generator() if generator is None else generator
 
 
-def _fill(tensor: Tensor, values: np.ndarray[Any, Any]) -> Tensor:
-    write(tensor, values)
+def _fill(tensor: Tensor, draw: Callable[[], np.ndarray[Any, Any]]) -> Tensor:
+    if not _skipped:
+        write(tensor, draw())
     return tensor

@@ -1,0 +1,68 @@
+"""FeedForward: what a transformer does with each token by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tinynn.nn import functional as F
+from tinynn.nn.linear import Linear
+from tinynn.nn.module import Module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinynn.autograd import Tensor
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+}
+
+
+class FeedForward(Module):
+    """y = down(f(up(x))), or gated y = down(f(gate(x)) * up(x)): (..., D) -> (..., D).
+
+    With a gate and silu it is SwiGLU (https://arxiv.org/abs/2002.05202).
+
+    Arguments:
+        embed_dim: D.
+        hidden_dim: the width between.
+        activation: f: "gelu", "gelu_tanh", "relu" or "silu".
+        gated: whether there is a gate.
+        bias: whether the projections have one.
+
+    Raises ValueError for an unknown activation.
+
+    >>> import tinynn as tn
+    >>> tn.nn.FeedForward(64, 256, "silu", gated=True, bias=False)(tn.randn(3, 64)).shape
+    (3, 64)
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        hidden_dim: int,
+        activation: str = "gelu",
+        gated: bool = False,
+        bias: bool = True,
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"FeedForward: activation {activation!r} is unknown; expected one of "
+                f"{', '.join(ACTIVATIONS)}"
+            )
+        self.activation = activation
+        self.gate_proj = Linear(embed_dim, hidden_dim, bias) if gated else None
+        self.up_proj = Linear(embed_dim, hidden_dim, bias)
+        self.down_proj = Linear(hidden_dim, embed_dim, bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        activate, up = ACTIVATIONS[self.activation], self.up_proj(input)
+        hidden = activate(up) if self.gate_proj is None else activate(self.gate_proj(input)) * up
+        result: Tensor = self.down_proj(hidden)
+        return result
+
+    def extra_repr(self) -> str:
+        return f"activation={self.activation!r}"
