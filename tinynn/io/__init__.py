@@ -3,7 +3,9 @@
 from tinynn.io.atomic import atomic_folder, atomic_write, remove_leftovers
 from tinynn.io.fetch import fetch_wheel
 from tinynn.io.gguf import GGUFFile, read_gguf
+from tinynn.io.gguf_writing import write_gguf
 from tinynn.io.huggingface import HuggingFaceFolder, read_folder
+from tinynn.io.huggingface_writing import save_folder
 from tinynn.io.idx import read_idx, write_idx
 from tinynn.io.safetensors import (
     load_safetensors,
@@ -30,6 +32,8 @@ __all__ = [
     "remove_leftovers",
     "safetensors_metadata",
     "save",
+    "save_folder",
     "save_safetensors",
+    "write_gguf",
     "write_idx",
 ]

@@ -47,6 +47,15 @@ def read_gguf(path: StrPath) -> GGUFFile:
             message is one line that names the file, the field and the limit. No more memory is
             taken than some times the header's size, which is bounded.
         OSError: the file is missing or not readable.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from tinynn.io import write_gguf
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.gguf")
+    >>> write_gguf(path, {"llama.block_count": 30}, {"norm": np.ones(4, np.float16)})
+    >>> file = read_gguf(path)
+    >>> file.metadata, file.tensors["norm"]
+    ({'llama.block_count': 30}, StoredTensor('norm', F16, (4,)))
     """
     content = map_file(path, "read_gguf")
     header = read_header(content.data, path)

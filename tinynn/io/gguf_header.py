@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 MAX_HEADER = 100_000_000  # bytes; a vocabulary of 256,000 words with its merges takes 15 million
 MAX_STRINGS = 2**22  # over all arrays: a short string takes six times as much memory as file
 MAX_TENSORS = 2**17
-_MAX_DIMENSIONS = 4
-_DEFAULT_ALIGNMENT = 32
+MAX_DIMENSIONS = 4
+DEFAULT_ALIGNMENT = 32
+EXPECTED_ALIGNMENT = "expected a power of two from 8 to 65536"
 
 BOOL, STRING, ARRAY = 7, 8, 9
 # Letters that mean the same in struct and, after "<", in NumPy.
@@ -103,6 +104,11 @@ class Header(NamedTuple):
 def read_header(content: memoryview, path: StrPath) -> Header:
     """Reads and checks the header of a whole file's content; raises as `read_gguf`."""
     return _Reader(content, path).header()
+
+
+def is_alignment(value: Any) -> bool:
+    """Whether offsets may be multiples of it."""
+    return type(value) is int and value in (2**power for power in range(3, 17))
 
 
 class _Reader:
@@ -234,8 +240,8 @@ class _Reader:
         name = self._string("the name of a tensor")
         tensor = f"tensor {shown(name)}"
         ndim = self._scalar(_U32, f"the dimensions of {tensor}")
-        if ndim > _MAX_DIMENSIONS:
-            self.refuse(f"{tensor} has {ndim} dimensions, the limit is {_MAX_DIMENSIONS}")
+        if ndim > MAX_DIMENSIONS:
+            self.refuse(f"{tensor} has {ndim} dimensions, the limit is {MAX_DIMENSIONS}")
         sizes = [self._scalar(_U64, f"the shape of {tensor}") for _ in range(ndim)]
         shape = tuple(reversed(sizes))
         code = self._scalar(_U32, f"the type of {tensor}")
@@ -249,12 +255,11 @@ class _Reader:
         return Entry(name, TENSOR_TYPES[code], shape, offset, nbytes)
 
     def _alignment(self, metadata: dict[str, Any]) -> int:
-        alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
-        if type(alignment) is not int or alignment < 8 or alignment & (alignment - 1):
-            self.refuse(
-                f"general.alignment is {alignment!s:.40}, expected a power of two of 8 or more"
-            )
-        return alignment
+        alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+        if not is_alignment(alignment):
+            what = alignment if type(alignment) is int else f"a {type(alignment).__name__}"
+            self.refuse(f"general.alignment is {what}, {EXPECTED_ALIGNMENT}")
+        return int(alignment)
 
     def _place(self, infos: list[Entry], alignment: int) -> list[Entry]:
         """Turns offsets into places, after comparing them with the file and with each other."""

@@ -8,14 +8,13 @@ says which tensor is in which. Pickled weights (`pytorch_model.bin`) are program
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynn.io.json_object import parse_object
 from tinynn.io.safetensors_header import stored_tensors
-from tinynn.io.stored import StoredTensor, map_file, shown
+from tinynn.io.stored import StoredTensor, is_text, map_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tinynn.io.atomic import StrPath
 
 MAX_JSON = 100_000_000  # bytes
+CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
@@ -53,9 +53,18 @@ def read_folder(path: StrPath) -> HuggingFaceFolder:
         ValueError: a file is damaged, truncated or hostile, or index and shards disagree; the
             message is one line that names the file, the field and what was expected.
         OSError: config.json or the weights are missing or not readable.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from tinynn.io import save_folder
+    >>> path = os.path.join(tempfile.mkdtemp(), "model")
+    >>> save_folder(path, {"model_type": "llama"}, {"norm": np.ones(4, np.float16)})
+    >>> folder = read_folder(path)
+    >>> folder.config, folder.tensors["norm"]
+    ({'model_type': 'llama'}, StoredTensor('norm', F16, (4,)))
     """
     folder = Path(path)
-    config = _read_json(folder / "config.json")
+    config = _read_json(folder / CONFIG)
     generation = folder / "generation_config.json"
     return HuggingFaceFolder(
         folder,
@@ -66,11 +75,12 @@ def read_folder(path: StrPath) -> HuggingFaceFolder:
 
 
 def _read_json(path: Path, unique: bool = False) -> dict[str, Any]:
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_JSON:
-            raise ValueError(f"read_folder: {path}: has {size} bytes, the limit is {MAX_JSON}")
-        return parse_object(file.read(MAX_JSON), f"read_folder: {path}", unique)
+    content = map_file(path, "read_folder")
+    if content.nbytes > MAX_JSON:
+        raise ValueError(
+            f"read_folder: {path}: has {content.nbytes} bytes, the limit is {MAX_JSON}"
+        )
+    return parse_object(content.tobytes(), f"read_folder: {path}", unique)
 
 
 def _read_weights(folder: Path) -> dict[str, StoredTensor]:
@@ -95,7 +105,7 @@ def _read_shards(folder: Path) -> dict[str, StoredTensor]:
         raise ValueError(f"{where}: weight_map is missing or not an object")
     names_of: dict[str, set[str]] = {}
     for name, file in weight_map.items():
-        if not isinstance(file, str) or not _is_plain(file):
+        if not _is_plain(file):
             raise ValueError(
                 f"{where}: weight_map of {shown(name)} is {shown(str(file))}, expected the name of "
                 "a .safetensors file in the folder"
@@ -117,6 +127,8 @@ def _compare(names: set[str], shard: dict[str, StoredTensor], where: str) -> Non
         raise ValueError(f"{where} holds tensor {shown(name)}, which the index does not put there")
 
 
-def _is_plain(file: str) -> bool:
+def _is_plain(file: Any) -> bool:
     """Whether a name stays in its folder: an index must not open other files of the user."""
-    return file.endswith(".safetensors") and not any(sign in file for sign in "/\\\0")
+    if not is_text(file) or not file.endswith(".safetensors"):
+        return False
+    return not any(sign in file for sign in "/\\\0")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynn.io.atomic import StrPath, atomic_write
-from tinynn.io.safetensors_header import stored_tensors
-from tinynn.io.stored import StoredTensor, map_file
+from tinynn.io.safetensors_header import header_bytes, stored_tensors
+from tinynn.io.stored import StoredTensor, bytes_of, map_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,17 +43,17 @@ def save_safetensors(
     >>> load_safetensors(path)["weight"].shape, safetensors_metadata(path)
     ((2, 3), {'epoch': '7'})
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save
-
-    # The library reads raw memory: a transposed view would be written in the wrong order.
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     try:
-        content = save(contiguous, dict(metadata) if metadata else None)
-    except (SafetensorError, TypeError) as error:
+        named = {name: np.asarray(array) for name, array in arrays.items()}
+        # Wide numbers first: so each begins at an address that its dtype allows.
+        named = dict(sorted(named.items(), key=lambda item: -item[1].itemsize))
+        header = header_bytes(named, metadata)
+    except ValueError as error:
         raise ValueError(f"save_safetensors: {path}: {error}") from None
     with atomic_write(path) as file:
-        file.write(content)
+        file.write(header)
+        for array in named.values():
+            file.write(bytes_of(array).data)
 
 
 def load_safetensors(path: StrPath) -> dict[str, Array]:

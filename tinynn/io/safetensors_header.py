@@ -12,10 +12,12 @@ import struct
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tinynn.io.json_object import parse_object
-from tinynn.io.stored import StoredTensor, shown
-from tinynn.io.stored_types import TYPES, stored_nbytes
+from tinynn.io.stored import StoredTensor, is_text, shown
+from tinynn.io.stored_types import TYPE_OF_DTYPE, TYPES, stored_nbytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from tinynn.io.atomic import StrPath
@@ -30,6 +32,40 @@ _DTYPES = {name for name, stored in TYPES.items() if stored.dtype}
 def stored_tensors(content: Array, path: StrPath, operation: str) -> dict[str, StoredTensor]:
     """The tensors of a file, given its whole content; raises ValueError as `mapped_safetensors`."""
     return _Header(content, path, operation).tensors()
+
+
+def header_bytes(arrays: Mapping[str, Array], metadata: Mapping[str, str] | None) -> bytes:
+    """What stands before the values of `arrays`, which follow in the mapping's order.
+
+    Raises ValueError for a dtype, a name or a text that the format cannot hold.
+    """
+    import json
+
+    entries: dict[str, Any] = {}
+    if metadata:
+        for key, text in metadata.items():
+            if not is_text(key) or not is_text(text):
+                raise ValueError(f"metadata {key!r:.80} is {text!r:.80}, expected Unicode text")
+        entries["__metadata__"] = dict(metadata)
+    at = 0
+    for name, array in arrays.items():
+        if not is_text(name) or name == "__metadata__":
+            raise ValueError(f"a tensor is named {name!r:.80}, expected Unicode text")
+        if array.dtype.name not in TYPE_OF_DTYPE:
+            known = ", ".join(TYPE_OF_DTYPE)
+            raise ValueError(f"tensor {shown(name)} is {array.dtype}, expected one of {known}")
+        entries[name] = {
+            "dtype": TYPE_OF_DTYPE[array.dtype.name],
+            "shape": array.shape,
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    # Spaces bring the values to an address that every dtype allows.
+    header += b" " * (-len(header) % 8)
+    if len(header) > MAX_HEADER:
+        raise ValueError(f"its header takes {len(header)} bytes, the limit is {MAX_HEADER}")
+    return struct.pack("<Q", len(header)) + header
 
 
 class _Header:
@@ -75,7 +111,7 @@ class _Header:
 
     def _tensor(self, name: str, entry: Any, data: Array) -> StoredTensor:
         tensor = f"tensor {shown(name)}"
-        if not name.isascii() and not _is_text(name):
+        if not is_text(name):
             self.refuse(f"{tensor} has a name that is not Unicode text")
         if not isinstance(entry, dict) or entry.keys() != _FIELDS:
             self.refuse(f"{tensor} is not described by dtype, shape and data_offsets")
@@ -107,12 +143,3 @@ class _Header:
 def _are_sizes(values: Any) -> bool:
     """Whether it is a list of whole numbers that 8 bytes can hold (True and 1.0 are none)."""
     return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**63 for v in values)
-
-
-def _is_text(name: str) -> bool:
-    """JSON can write half of a surrogate pair, which no file name or terminal takes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -115,9 +115,26 @@ def map_file(path: StrPath, operation: str) -> Array:
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
 
+def bytes_of(array: Array) -> Array:
+    """The bytes of an array as a file holds them, [nbytes] uint8: in C order and little-endian."""
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return np.ascontiguousarray(little).reshape(-1).view(np.uint8)
+
+
 def shown(name: str) -> str:
     """A name from a file for an error message: on one line, and short."""
     return repr(name if len(name) <= 80 else name[:77] + "...")
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is a str that UTF-8 can hold (JSON can write half of a surrogate pair)."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_only(array: Array) -> Array:

@@ -64,7 +64,7 @@ TYPES = {
 }
 TYPE_OF_DTYPE = {stored.dtype: name for name, stored in TYPES.items() if stored.dtype}
 MAX_DIMENSIONS = 32
-_MAX_BYTES = 2**63 - 1
+MAX_VALUES = 2**59  # in any dtype they take fewer bytes than NumPy can count
 
 
 def stored_nbytes(type: str, shape: Sequence[int]) -> int:
@@ -82,10 +82,9 @@ def stored_nbytes(type: str, shape: Sequence[int]) -> int:
     if len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"has {len(shape)} dimensions, the limit is {MAX_DIMENSIONS}")
     values, nbytes, _ = TYPES[type]
-    absurd = [size for size in shape if not 0 <= size <= _MAX_BYTES]
     # Sizes of 0 count as 1 here: (0, 2**62, 2**62) is empty and still absurd.
-    if absurd or math.prod(max(size, 1) for size in shape) * nbytes > _MAX_BYTES:
-        raise ValueError(f"has a shape beyond what can be stored, the limit is {_MAX_BYTES} bytes")
+    if min(shape, default=0) < 0 or math.prod(max(size, 1) for size in shape) > MAX_VALUES:
+        raise ValueError(f"has a shape of negative size or of more than {MAX_VALUES} values")
     row = shape[-1] if shape else 1
     if row % values:
         raise ValueError(
