@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tinynn.io import read_gguf
+from tinynn.io import StoredTensor, read_gguf
 from tinynn.io.stored_types import TYPES
 
 gguf = pytest.importorskip("gguf")
@@ -105,3 +108,36 @@ def test_every_quantized_type_agrees_with_the_package(written, kind):
                 tensor.float32()
             return
     np.testing.assert_array_equal(tensor.float32(), expected, strict=True)
+
+
+def test_without_the_package_gguf(monkeypatch):
+    """The usual types need nothing; another says what to install."""
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    for kind in ("Q4_0", "Q4_1", "Q8_0"):
+        raw = np.zeros(2 * TYPES[kind].nbytes, np.uint8)
+        assert StoredTensor("w", kind, (2, 32), raw).float32().tolist() == [[0.0] * 32] * 2
+    with pytest.raises(ImportError, match=r"Q6_K is .* pip install 'tinynn\[llm\]'"):
+        StoredTensor("w", "Q6_K", (256,), np.zeros(210, np.uint8)).float32()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("w", "Q4_0", (32,), np.zeros(17, np.uint8)), "expected uint8 of shape (18,) for Q4_0"),
+        (("w", "F32", (1,), np.zeros(1, np.float32)), "raw of 'w' is float32 of shape (1,)"),
+        (("w", "X", (1,), np.zeros(1, np.uint8)), "'w' has type X, expected one of F64, F32"),
+        (("w", "Q4_0", (31,), np.zeros(18, np.uint8)), "'w' is Q4_0 with rows of 31 values"),
+        (("w", "F32", (-1,), np.zeros(4, np.uint8)), "'w' has a shape of negative size"),
+    ],
+)
+def test_a_tensor_that_is_not_its_bytes_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        StoredTensor(*arguments)
+
+
+def test_blocks_have_no_dtype():
+    tensor = StoredTensor("w", "Q4_0", (32,), np.zeros(18, np.uint8))
+    with pytest.raises(
+        ValueError, match=r"array: 'w' is Q4_0, blocks without a dtype; float32\(\)"
+    ):
+        tensor.array()

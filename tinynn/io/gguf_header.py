@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAX_HEADER = 100_000_000  # bytes; a vocabulary of 256,000 words with its merges takes 15 million
 MAX_STRINGS = 2**22  # over all arrays: a short string takes six times as much memory as file
 MAX_TENSORS = 2**17
+MAX_KEYS = 2**16
 MAX_DIMENSIONS = 4
 DEFAULT_ALIGNMENT = 32
 EXPECTED_ALIGNMENT = "expected a power of two from 8 to 65536"
@@ -125,6 +126,9 @@ class _Reader:
         version = self._magic()
         tensors = self._scalar(_U64, "the number of tensors")
         keys = self._scalar(_U64, "the number of keys")
+        for count, limit, what in ((tensors, MAX_TENSORS, "tensors"), (keys, MAX_KEYS, "keys")):
+            if count > limit:
+                self.refuse(f"it announces {count} {what}, the limit is {limit}")
         self._room(keys, 8 + 4 + 1, "keys")
         metadata: dict[str, Any] = {}
         for _ in range(keys):
@@ -132,8 +136,6 @@ class _Reader:
             if key in metadata:
                 self.refuse(f"key {shown(key)} comes twice")
             metadata[key] = self._value(shown(key))
-        if tensors > MAX_TENSORS:
-            self.refuse(f"it announces {tensors} tensors, the limit is {MAX_TENSORS}")
         self._room(tensors, 8 + 4 + 4 + 8, "tensors")
         infos = [self._tensor() for _ in range(tensors)]
         return Header(version, metadata, self._place(infos, self._alignment(metadata)))
