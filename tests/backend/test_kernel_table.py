@@ -26,6 +26,7 @@ QUERY, KEY = numbers(1, 2, 3, 4), numbers(1, 1, 5, 4)
 SEEN = np.arange(15).reshape(1, 1, 3, 5) % 4 > 0
 TURN = np.cos(numbers(6, 1)), np.sin(numbers(6, 1))
 CACHE = np.zeros((2, 2, 4, 2), np.int8), np.zeros((2, 2, 4), np.float32)
+BLOCKS = np.random.default_rng(1).integers(0, 59, (1, 1, 320), dtype=np.uint8)  # float16 below 1
 CALLS = {
     "linear_activation": ((X, WEIGHT, ROW[:3]), {"activation": "gelu"}),
     "activation_backward": ((X, X[::-1]), {"activation": "elu", "parameter": 1.0}),
@@ -85,6 +86,9 @@ CALLS = {
         ),
         {},
     ),
+    "quantized_linear": ((X, BLOCKS, None, ROW[:3]), {"outputs": 3}),
+    "quantized_rows": ((np.array([2, 0]), BLOCKS, None), {"outputs": 3, "columns": 4}),
+    "half_linear": ((X, WEIGHT.astype(np.float16), ROW[:3]), {}),
 }
 
 

@@ -52,6 +52,9 @@ FAMILIES = {
     "index_add": "indexing",
     "erf": "special",
     "affine_resample": "augment",
+    "quantized_linear": "quantized",
+    "quantized_rows": "quantized_rows",
+    "half_linear": "half_linear",
 }
 
 # Backend -> the package of its kernels.
