@@ -22,7 +22,7 @@ PACKAGES = sorted(path.parent for path in ROOT.glob("tinynn/**/__init__.py"))
 
 HEAVY = {
     "numba", "llvmlite", "cupy", "ml_dtypes", "threadpoolctl", "safetensors", "typer", "click",
-    "rich", "matplotlib", "PIL", "mpi4py", "tokenizers", "gguf", "starlette", "uvicorn",
+    "rich", "matplotlib", "PIL", "mpi4py", "tokenizers", "gguf", "jinja2", "starlette", "uvicorn",
     "importlib.metadata", "concurrent.futures", "multiprocessing", "asyncio", "dataclasses",
     "subprocess", "tinynn.kernels",
 }  # fmt: skip
