@@ -1,0 +1,212 @@
+"""Tokenizer: texts as the numbers that a language model reads and writes."""
+
+from __future__ import annotations
+
+import operator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tinynn.generation.chat_template import render
+from tinynn.generation.folder_vocabulary import parts_from_folder
+from tinynn.generation.gguf_vocabulary import parts_from_gguf
+from tinynn.generation.streaming import StreamDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tinynn.generation.tokenizer_parts import TokenizerParts
+    from tinynn.io.atomic import StrPath
+
+
+class Tokenizer:
+    """Turns text into token ids and back.
+
+    `from_folder` and `from_gguf` read one. Decoding is exact: the bytes of the tokens, joined, as
+    UTF-8. So a text comes back as it was, except for what its model does not keep: characters that
+    the vocabulary has no bytes for are dropped or unknown (SmolLM2 has none for some control
+    characters), and some models compose characters first (NFC).
+
+    Attributes:
+        vocab_size: the largest id + 1; a model may have room for more.
+        bos_id: the token that begins a text, or None.
+        eos_ids: the tokens that end a text; the first is the main one.
+        pad_id: the token that fills up a batch, or None.
+        chat_template: Jinja, or None.
+        leading_space: whether encoding puts a space before a text, which decoding takes away.
+
+    >>> tokenizer = Tokenizer.from_gguf(
+    ...     {
+    ...         "tokenizer.ggml.model": "gpt2",
+    ...         "tokenizer.ggml.pre": "smollm",
+    ...         "tokenizer.ggml.tokens": ["<end>", "l", "o", "w", "Ġ", "lo", "low", "Ġlow"],
+    ...         "tokenizer.ggml.merges": ["l o", "lo w", "Ġ low"],
+    ...         "tokenizer.ggml.token_type": [3, 1, 1, 1, 1, 1, 1, 1],
+    ...         "tokenizer.ggml.eos_token_id": 0,
+    ...     }
+    ... )
+    >>> tokenizer.encode("low low<end>")
+    [6, 7, 0]
+    >>> tokenizer.decode([6, 7, 0]), tokenizer.decode([6, 7, 0], skip_special=True)
+    ('low low<end>', 'low low')
+    """
+
+    def __init__(self, parts: TokenizerParts) -> None:
+        self._engine, self._pieces, self._special = parts.engine, parts.pieces, parts.special
+        self._source = parts.source
+        self.leading_space = parts.leading_space
+        self.bos_id, self.eos_ids, self.pad_id = parts.bos_id, parts.eos_ids, parts.pad_id
+        self.chat_template = parts.chat_template
+        self.vocab_size = len(parts.pieces)
+
+    @classmethod
+    def from_folder(cls, path: StrPath) -> Tokenizer:
+        """Reads the tokenizer of a Hugging Face folder.
+
+        Raises:
+            FileNotFoundError: there is no tokenizer.json.
+            ValueError: a file is damaged, or tokens are joined in a way that is not supported:
+                byte-level BPE and SentencePiece's are.
+            ImportError: the package `tokenizers` is not installed.
+        """
+        return cls(parts_from_folder(path))
+
+    @classmethod
+    def from_gguf(cls, metadata: Mapping[str, Any]) -> Tokenizer:
+        """Builds the tokenizer of a GGUF file.
+
+        Arguments:
+            metadata: values by key, as the file has them: `tokenizer.ggml.model` (gpt2 or llama),
+                `.tokens`, `.token_type` and so on; lists may be NumPy arrays.
+
+        Raises:
+            ValueError: a key is missing or wrong, or a model or way of cutting texts
+                (`tokenizer.ggml.pre`) that is not known; the message names those that are.
+            ImportError: the package `tokenizers` is not installed.
+        """
+        return cls(parts_from_gguf(metadata))
+
+    def encode(
+        self, text: str, add_special: bool | None = None, parse_special: bool = True
+    ) -> list[int]:
+        """The ids of a text.
+
+        Arguments:
+            text: any text without lone surrogates.
+            add_special: whether BOS is put before the text: None as the model's files say, True
+                where the model has one, False never. What `chat` gives has its special tokens
+                already: encode it with False.
+            parse_special: whether the text of a control token, such as `<|im_end|>`, becomes that
+                token; False reads it as text like any other.
+
+        Raises:
+            TypeError: not a str.
+            ValueError: a lone surrogate, which is no character.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"Tokenizer.encode: text must be a str, got {type(text).__name__}")
+        engine = self._engine if parse_special else self._engine_for_plain_text
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"Tokenizer.encode: text has a lone surrogate, {text[error.start]!r}, at "
+                f"{error.start}, which is no character"
+            ) from None
+        ids: list[int] = engine.encode(text, add_special_tokens=add_special is not False).ids
+        if add_special and self.bos_id is not None and ids[:1] != [self.bos_id]:
+            return [self.bos_id, *ids]
+        return ids
+
+    def decode(self, ids: Iterable[int], skip_special: bool = False) -> str:
+        """The text of ids. What is no UTF-8, such as half a character, is U+FFFD.
+
+        Arguments:
+            ids: of this vocabulary.
+            skip_special: leaves control tokens out.
+
+        Raises:
+            TypeError: something that is not an int.
+            ValueError: an id that is not in the vocabulary.
+        """
+        if isinstance(ids, (str, bytes)) or not hasattr(ids, "__iter__"):
+            raise TypeError(f"Tokenizer.decode: ids must be ints, got {type(ids).__name__}")
+        known = [self._known(id, "decode") for id in ids]
+        if skip_special:
+            known = [id for id in known if id not in self._special]
+        text = b"".join([self._pieces[id] or b"" for id in known]).decode("utf-8", "replace")
+        return text.removeprefix(" ") if self.leading_space else text
+
+    def token_text(self, id: int) -> str:
+        """The text of one token, its space included; U+FFFD for parts of characters."""
+        return self.token_bytes(id).decode("utf-8", "replace")
+
+    def token_bytes(self, id: int) -> bytes:
+        """The bytes of one token, which may be a part of a character."""
+        return self._pieces[self._known(id, "token_bytes")] or b""
+
+    def is_special(self, id: int) -> bool:
+        """Whether an id is a control token, which is no text."""
+        return id in self._special
+
+    def stream(self, skip_special: bool = True, continues: bool = False) -> StreamDecoder:
+        """A decoder for tokens that come one by one; see `StreamDecoder`."""
+        return StreamDecoder(self, skip_special, continues)
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        add_generation_prompt: bool = True,
+        **variables: Any,
+    ) -> str:
+        """The text of a conversation, as the model was trained to read it.
+
+        Encode it with `add_special=False`. A message whose content has the text of a control token
+        in it can end its turn and begin another one.
+
+        Arguments:
+            messages: each with a role ("system", "user", "assistant") and content.
+            add_generation_prompt: whether the model is to answer next.
+            variables: what else the template looks at, such as `tools`.
+
+        Raises:
+            ValueError: the model has no chat template, or messages that are not right, or
+                (`ChatTemplateError`) a template that refuses them or that is refused.
+            ImportError: the package `jinja2` is not installed.
+        """
+        if self.chat_template is None:
+            raise ValueError(
+                f"Tokenizer.chat: {self._source} has no chat template, the model may know no "
+                "conversations; give it a text to go on with, or set tokenizer.chat_template"
+            )
+        bos, eos = (
+            "" if id is None else self.token_text(id)
+            for id in (self.bos_id, self.eos_ids[0] if self.eos_ids else None)
+        )
+        return render(self.chat_template, messages, add_generation_prompt, bos, eos, **variables)
+
+    @cached_property
+    def _engine_for_plain_text(self) -> Any:
+        # Another engine, because a switch on the first one would turn it for other threads too.
+        plain = type(self._engine).from_str(self._engine.to_str())
+        plain.encode_special_tokens = True
+        return plain
+
+    def _known(self, id: int, operation: str) -> int:
+        try:
+            index = operator.index(id)
+        except TypeError:
+            raise TypeError(
+                f"Tokenizer.{operation}: a token id is an int, got {type(id).__name__} {id!r:.40}"
+            ) from None
+        if not 0 <= index < self.vocab_size or self._pieces[index] is None:
+            raise ValueError(
+                f"Tokenizer.{operation}: there is no token {index}; ids are 0 to "
+                f"{self.vocab_size - 1}"
+            )
+        return index
+
+    def __repr__(self) -> str:
+        return (
+            f"Tokenizer({self.vocab_size} tokens, bos_id={self.bos_id}, eos_ids={self.eos_ids}, "
+            f"pad_id={self.pad_id})"
+        )
