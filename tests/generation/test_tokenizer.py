@@ -180,7 +180,7 @@ def test_wrong_metadata_is_refused_by_name(change, message):
 def test_a_token_that_would_take_long_to_halve_is_refused():
     metadata = sentence_pieces()
     metadata[f"{KEY}tokens"][-1] = "a" * 257
-    with pytest.raises(ValueError, match="token .* has 257 characters, at most 256 are merged"):
+    with pytest.raises(ValueError, match=r"token .* has 257 characters, at most 256 are merged"):
         Tokenizer.from_gguf(metadata)
 
 

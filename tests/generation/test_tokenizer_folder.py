@@ -51,6 +51,20 @@ def test_a_folder_and_a_gguf_file_of_one_vocabulary_agree(writer, tmp_path):
         assert folder.is_special(id) == gguf.is_special(id) or id == 0
 
 
+@pytest.mark.parametrize("scheme", ["always", "first", "never"])
+def test_metaspace_joins_tokens_too(scheme, tmp_path):
+    write_sentence_piece_folder(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    spaces = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": False}
+    content |= {"pre_tokenizer": spaces, "decoder": spaces, "normalizer": None}
+    write(tmp_path, "tokenizer.json", content)
+    tokenizer = Tokenizer.from_folder(tmp_path)
+    assert tokenizer.leading_space == (scheme != "never")
+    for text in ("two words", "", "x  y "):  # Metaspace adds no space before a space
+        assert tokenizer.decode(tokenizer.encode(text, add_special=False)) == text
+    assert tokenizer.token_bytes(3 + 0x41) == b"<0x41>", "no byte without ByteFallback"
+
+
 def test_all_ends_count(tmp_path):
     write_byte_level_folder(tmp_path)
     write(tmp_path, "config.json", {"eos_token_id": 7, "bos_token_id": 8, "pad_token_id": 5})

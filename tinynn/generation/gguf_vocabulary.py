@@ -118,8 +118,8 @@ def _merges_by_score(fields: _Fields) -> list[tuple[str, str]]:
             continue
         if len(token) > _MAX_LENGTH:
             raise ValueError(
-                f"Tokenizer.from_gguf: token {id} has {len(token)} characters, at most {_MAX_LENGTH} "
-                "are merged"
+                f"Tokenizer.from_gguf: token {id} has {len(token)} characters, at most "
+                f"{_MAX_LENGTH} are merged"
             )
         for cut in range(1, len(token)):
             left, right = token[:cut], token[cut:]
