@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import tinynn
-from tinynn.cli import evaluate, info, predict, study, train
+from tinynn.cli import chat, evaluate, generate, info, predict, pull, study, train
 from tinynn.cli.failures import report
 
 __all__ = ["app", "run"]
@@ -24,6 +24,9 @@ train_app.command("mnist", epilog=train.EXAMPLES)(train.train_mnist)
 app.add_typer(train_app, name="train")
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
+app.command("pull", epilog=pull.EXAMPLES)(pull.pull)
+app.command("generate", epilog=generate.EXAMPLES)(generate.generate)
+app.command("chat", epilog=chat.EXAMPLES)(chat.chat)
 app.command("study", epilog=study.EXAMPLES)(study.study)
 app.command("info", epilog=info.EXAMPLES)(info.info)
 

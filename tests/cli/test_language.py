@@ -1,0 +1,133 @@
+"""`generate`, `chat` and `pull`: with a tiny model in a GGUF file."""
+
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.generation.conftest import METADATA, tiny
+from tinynn.cli.app import run
+from tinynn.generation import generate
+from tinynn.io import write_gguf
+from tinynn.models import stored_weights
+from tinynn.models.families import GGUF
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny(rope_interleaved=True)
+
+
+@pytest.fixture
+def file(model, tmp_path):
+    config = model.config
+    sizes = {
+        "general.architecture": "llama",
+        "llama.embedding_length": config.hidden_size,
+        "llama.block_count": config.num_layers,
+        "llama.attention.head_count": config.num_heads,
+        "llama.attention.head_count_kv": config.num_kv_heads,
+        "llama.feed_forward_length": config.intermediate_size,
+        "llama.context_length": config.max_positions,
+        "llama.attention.layer_norm_rms_epsilon": config.norm_eps,
+    }
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path, sizes | METADATA, stored_weights(model, GGUF["llama"]))
+    return str(path)
+
+
+def test_generate_writes_on(file, model, capsys):
+    assert run(["generate", "the cat", "--model", file, "--max-new-tokens", "20"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == generate(model, "the cat", 20).text + "\n"
+    assert "tokens, the first after" in captured.err
+
+
+def test_generate_draws_as_it_is_told(file, model, capsys):
+    options = ["--model", file, "--max-new-tokens", "20", "--temperature", "1.5", "--top-k", "9"]
+    texts = []
+    for seed in ("3", "3", "4"):
+        assert run(["generate", "the cat", *options, "--seed", seed]) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] != texts[2]
+    expected = generate(model, "the cat", 20, temperature=1.5, top_k=9, seed=3)
+    assert texts[0] == expected.text + "\n"
+
+
+def test_generate_reads_a_prompt_from_a_pipe(file, model):
+    command = [sys.executable, "-m", "tinynn", "generate", "-", "--model", file]
+    found = subprocess.run(
+        [*command, "--max-new-tokens", "9"], input="hello", capture_output=True, text=True
+    )
+    assert found.returncode == 0
+    assert found.stdout == generate(model, "hello", 9).text + "\n"
+
+
+def test_chat_keeps_what_was_said_and_saves_it(file, tmp_path):
+    lines = ["hi", "what is it", "/save saved.json", "/reset", "hi", "/nonsense", "/save no/f", ""]
+    command = [sys.executable, "-m", "tinynn", "chat", "--model", file, "--temperature", "0"]
+    found = subprocess.run(
+        [*command, "--max-new-tokens", "8"],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert found.returncode == 0
+    messages = json.loads((tmp_path / "saved.json").read_text())
+    assert [message["role"] for message in messages] == ["user", "assistant"] * 2
+    first, second, saved, forgotten, again, *_ = found.stdout.splitlines()
+    assert [first, second] == [messages[1]["content"], messages[3]["content"]]
+    assert again == first
+    assert (saved, forgotten) == ("4 messages are in saved.json", "what was said is forgotten")
+    told = found.stderr.splitlines()
+    assert [" 0 known" in line for line in told[:3]] == [True, False, True]
+    assert told[3].startswith("no/f: ")
+
+
+@pytest.mark.parametrize("command", ["generate", "chat"])
+def test_examples_work(command, file, capsys, monkeypatch):
+    assert run([command, "--help"]) == 0
+    examples = re.findall(r"^ +tinynn (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert len(examples) >= 2
+    for example in examples:
+        monkeypatch.setattr("sys.stdin", io.StringIO("hello\n"))
+        arguments = [*shlex.split(example), "--model", file, "--max-new-tokens", "5"]
+        assert run(arguments) == 0, example
+        assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["generate", "a", "--model", "nowhere"], 1, "no file or folder 'nowhere', and no model"),
+        (["generate", "a", "--model", "FILE", "--top-p", "0"], 1, "top_p must be above 0"),
+        (["generate", "", "--model", "FILE"], 1, "a prompt is empty"),
+        (["generate", "a" * 200, "--model", "FILE"], 1, "a prompt of 200 tokens leaves no room"),
+        (["generate", "a", "--model", "FILE", "--threads", "0"], 2, "--threads is 0"),
+        (["generate", "a", "--modell", "x"], 2, "No such option: --modell"),
+        (["pull", "gpt9"], 1, "there is no model 'gpt9', only smollm2"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, status, says, file, capsys):
+    arguments = [file if argument == "FILE" else argument for argument in arguments]
+    assert run(arguments) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert says in captured.err
+
+
+def test_a_file_that_is_cut_off_is_refused(file, capsys):
+    with open(file, "rb+") as cut:
+        cut.truncate(40_000)
+    assert run(["generate", "a", "--model", file]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert file in captured.err
+    assert captured.err.count("\n") == 1

@@ -1,0 +1,57 @@
+"""A conversation against one that reads everything anew in each turn."""
+
+import pytest
+
+from tests.generation.conftest import tiny
+from tinynn.generation import Conversation, generate
+
+
+def said(conversation, content):
+    return "".join(piece.text for piece in conversation.send(content))
+
+
+def test_replies_are_those_of_the_whole_conversation(model):
+    conversation, messages = Conversation(model, max_new_tokens=8), []
+    for content in ("hi there", "what is it?", "the end"):
+        messages.append({"role": "user", "content": content})
+        prompt = model.tokenizer.encode(model.tokenizer.chat(messages), add_special=False)
+        expected = generate(model, prompt, 8)
+        assert said(conversation, content) == expected.text
+        messages.append({"role": "assistant", "content": expected.text})
+        assert conversation.messages == messages
+        assert conversation.reused + conversation.read == len(prompt)
+    assert conversation.reused > conversation.read
+
+
+def test_a_reply_that_is_stopped_counts_as_far_as_it_came(model):
+    conversation = Conversation(model, max_new_tokens=20)
+    pieces = conversation.send("hi")
+    text = "".join(next(pieces).text for _ in range(5))
+    pieces.close()
+    assert conversation.messages[-1] == {"role": "assistant", "content": text}
+    assert said(conversation, "go on")
+
+
+def test_reset_forgets_all_but_the_system(model):
+    conversation = Conversation(model, system="you are a cat", max_new_tokens=5)
+    first = said(conversation, "hi")
+    conversation.reset()
+    assert conversation.messages == [{"role": "system", "content": "you are a cat"}]
+    assert said(conversation, "hi") == first
+
+
+def test_a_conversation_that_is_too_long_is_refused_and_stays_as_it_was(model):
+    conversation = Conversation(model, max_new_tokens=5)
+    said(conversation, "hi")
+    before = list(conversation.messages)
+    with pytest.raises(ValueError, match="tokens do not fit into the model's context of 128"):
+        said(conversation, "long " * 100)
+    assert conversation.messages == before
+    said(conversation, "short")
+
+
+def test_a_model_that_cannot_talk_is_refused():
+    model = tiny()
+    model.tokenizer = None
+    with pytest.raises(ValueError, match="the model has no tokenizer"):
+        Conversation(model)

@@ -1,0 +1,60 @@
+"""The options that the commands of language models share."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="PATH_OR_NAME",
+        help="A GGUF file, a Hugging Face folder, or smollm2, which is fetched the first time.",
+    ),
+]
+MaxNewTokensOption = Annotated[
+    int, typer.Option("--max-new-tokens", metavar="N", help="The most tokens that are generated.")
+]
+TemperatureOption = Annotated[
+    float, typer.Option("--temperature", help="0 takes the most probable token, 1 draws as it is.")
+]
+TopKOption = Annotated[
+    int | None, typer.Option("--top-k", help="Draw from so many of the most probable tokens.")
+]
+TopPOption = Annotated[
+    float, typer.Option("--top-p", help="Draw from the most probable ones of this sum.")
+]
+MinPOption = Annotated[
+    float, typer.Option("--min-p", help="Draw from those this share as probable as the first.")
+]
+RepetitionOption = Annotated[
+    float, typer.Option("--repetition-penalty", help="Above 1: against what was there before.")
+]
+CoresOption = Annotated[
+    int | None, typer.Option("--threads", help="Threads that compute; by default all cores.")
+]
+
+
+def cores(threads: int | None) -> int:
+    """The number of threads: as many as this process may use, where none is given."""
+    return len(os.sched_getaffinity(0)) if threads is None else threads
+
+
+def sampling(
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    min_p: float,
+    repetition_penalty: float,
+) -> dict[str, Any]:
+    """The options of `generate` that say how tokens are chosen."""
+    return {
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+    }
