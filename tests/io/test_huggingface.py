@@ -125,6 +125,9 @@ ONE = {"a": np.ones(3, np.float32)}
         ({"a": "/one.safetensors"}, "weight_map of 'a' is '/one.safetensors', expected the name"),
         ({"a": "..\\one.safetensors"}, "expected the name of a .safetensors file in the folder"),
         ({"a": "one.bin"}, "weight_map of 'a' is 'one.bin', expected the name"),
+        ({"a": "9" * 244 + ".safetensors"}, "expected the name of a .safetensors file"),
+        ({"a": "\n.safetensors"}, "expected the name of a .safetensors file in the folder"),
+        ({"a": "\ud800.safetensors"}, "expected the name of a .safetensors file in the folder"),
         ({"a": "\0.safetensors"}, "expected the name of a .safetensors file in the folder"),
         (
             {"a": "one.safetensors", "b": "one.safetensors"},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynn.io.json_object import parse_object
 from tinynn.io.safetensors_header import stored_tensors
-from tinynn.io.stored import StoredTensor, is_text, map_file, shown
+from tinynn.io.stored import StoredTensor, map_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,6 +129,6 @@ def _compare(names: set[str], shard: dict[str, StoredTensor], where: str) -> Non
 
 def _is_plain(file: Any) -> bool:
     """Whether a name stays in its folder: an index must not open other files of the user."""
-    if not is_text(file) or not file.endswith(".safetensors"):
+    if not isinstance(file, str) or not file.isprintable() or len(file.encode()) > 255:
         return False
-    return not any(sign in file for sign in "/\\\0")
+    return file.endswith(".safetensors") and "/" not in file and "\\" not in file
