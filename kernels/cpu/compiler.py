@@ -86,6 +86,8 @@ class Twins:
     def __call__(self, work: int, *arguments: Any) -> Any:
         if observer is not None:
             return observer(self, work, arguments)
+        if self.refuse is None and (work < self.grain or _threads == 1):
+            return self.serial(*arguments)  # at once, for where work is small a call's time counts
         return self.run(work, *arguments)
 
     def run(self, work: int, *arguments: Any) -> None:

@@ -22,7 +22,7 @@ from tinynn.kernels.cpu.few_rows import LANES, registers, steps
 from tinynn.kernels.cpu.narrowing import widen
 from tinynn.kernels.cpu.vectors import address, load_floats, multiply_add, shuffle
 
-_GRAIN = 1 << 19  # numbers
+_GRAIN = 1 << 21  # numbers, for each four rows of x; see `quantized`
 _FEW = 16  # rows of x up to which BLAS is slower
 _PANEL = 256  # rows of the matrix, some hundred kilobytes in float32
 
@@ -38,7 +38,7 @@ def half_linear(x: Array, weight: Array, bias: Array | None, *, out: Array | Non
     matrix, result, numbers = rows(contiguous(x)), rows(out), stored(weight)
     count, columns = matrix.shape
     if count <= _FEW and columns % LANES == 0:
-        _multiply(weight.size, matrix, numbers, bias, result)
+        _multiply(weight.size * -(-count // 4), matrix, numbers, bias, result)
         return out
     panel = np.empty((min(_PANEL, weight.shape[0]), columns), np.float32)
     for first in range(0, weight.shape[0], _PANEL):

@@ -26,9 +26,19 @@ from tinynn.kernels.cpu.quantized_products import (
     no_totals,
 )
 
-_GRAIN = 1 << 20  # bytes of the matrix
+# Bytes of a block -> whether two codes share a byte and whether there are offsets, as True or None:
+# code is compiled for what is None and what is not.
+_FLAGS = {
+    size: (True if form.bits == 4 else None, True if form.halves == 2 else None)
+    for size, form in FORMS.items()
+}
+_F32 = np.dtype(np.float32)
+# Bytes of the matrix for each eight rows of x. A few megabytes come to one thread as soon as to
+# two: both wait for memory, and two for the launch.
+_GRAIN = 1 << 22
 _TOGETHER = 8  # rows of x that go through a tile together
 _LARGEST, _SIZE_BITS = f32(127), i32(0x7FFFFFFF)
+_ROUNDER_BITS = i32(0x4B400000)  # of ROUNDER; a whole number that is added to it is added to them
 _SMALLEST = f32(2.0**-100)
 
 
@@ -43,24 +53,22 @@ def quantized_linear(
     out: Array | None = None,
 ) -> Any:
     """x w^T + bias for a quantized w; see the reference of the same name."""
-    if x.dtype != np.float32 or not x.flags.c_contiguous:
+    if x.dtype != _F32 or not x.flags.c_contiguous:
         return NotImplemented
-    _, groups, size = blocks.shape
     if out is None:
-        out = np.empty((*x.shape[:-1], outputs), np.float32)
-    elif out.dtype != np.float32 or not out.flags.c_contiguous:
+        out = np.empty((*x.shape[:-1], outputs), _F32)
+    elif out.dtype != _F32 or not out.flags.c_contiguous:
         return NotImplemented
-    matrix, width = rows(x), groups * GROUP
-    if matrix.shape[1] != width:
-        matrix = np.zeros((matrix.shape[0], width), np.float32)
-        matrix[:, : x.shape[-1]] = rows(x)
-    form = FORMS[size]
-    # True or None: so compiled code is made for either.
-    paired = True if form.bits == 4 else None
-    shifted = True if form.halves == 2 else None
+    matrix, result = rows(x), rows(out)
+    count, columns = matrix.shape
+    width = blocks.shape[1] * GROUP
+    if columns != width:
+        matrix = np.zeros((count, width), _F32)
+        matrix[:, :columns] = rows(x)
+    paired, shifted = _FLAGS[blocks.shape[2]]
     whole = None if activations == "float32" else True
-    work = blocks.size * -(-matrix.shape[0] // _TOGETHER)
-    _multiply(work, matrix, blocks, paired, shifted, row_scales, bias, whole, rows(out))
+    work = blocks.size * -(-count // _TOGETHER)
+    _multiply(work, matrix, blocks, paired, shifted, row_scales, bias, whole, result)
     return out
 
 
@@ -100,7 +108,8 @@ def _typed_arranged(x, whole, paired, shifted):
         for t in range(count):
             for g in range(groups):
                 place = _place(t, g, count, groups)
-                factor, total = _round(x, t, g * GROUP, numbers, place * GROUP)
+                group = x[t, g * GROUP : (g + 1) * GROUP]
+                factor, total = _round(group, numbers[place * GROUP : (place + 1) * GROUP])
                 factors[place], sums[place] = factor, term(factor, total)
         return numbers, factors, sums
 
@@ -108,20 +117,21 @@ def _typed_arranged(x, whole, paired, shifted):
 
 
 @register_jitable(fastmath=CONTRACT)
-def _round(x, t, column, numbers, place):
-    """Rounds the group of row t that begins in a column; returns (factor, the numbers' sum)."""
+def _round(group, numbers):
+    """Rounds the numbers of a group; returns (factor, the sum of what they are rounded to)."""
     top = i32(0)
     for k in range(GROUP):
-        top = max(top, i32(f32(x[t, column + k]).view(i32) & _SIZE_BITS))
+        top = max(top, i32(f32(group[k]).view(i32) & _SIZE_BITS))
     largest = i32(top).view(f32)
     total = i32(0)
     if largest < _SMALLEST:
         return f32(0), total
     factor = _LARGEST / largest
     for k in range(GROUP):
-        number = np.int8((x[t, column + k] * factor + ROUNDER) - ROUNDER)
-        numbers[place + k] = number
-        total += i32(number)
+        shifted = group[k] * factor + ROUNDER
+        number = i32(f32(shifted).view(i32) - _ROUNDER_BITS)
+        numbers[k] = np.int8(number)
+        total += number
     # NaN where x is NaN or infinite: then the whole numbers mean nothing.
     return largest / _LARGEST + (largest - largest), total
 

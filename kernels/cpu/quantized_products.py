@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from llvmlite import binding, ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
@@ -74,6 +74,8 @@ def no_totals(rows: int) -> Any:
 
 def best_instruction() -> str:
     """The widest form of vpdpbusd that the processor has: "avx512", "avx2" or "none"."""
+    if config.CPU_NAME or config.CPU_FEATURES:  # Numba was told of another processor
+        return "none"
     features = binding.get_host_cpu_features()
     if features.get("avx512vnni"):
         return "avx512"

@@ -42,7 +42,7 @@ def test_a_row_has_the_same_bits_alone(dtype):
 
 
 def test_the_same_bits_on_several_threads():
-    weight, x = numbers(4000, 320, dtype=np.float16), numbers(3, 320, seed=2)
+    weight, x = numbers(4000, 320, dtype=np.float16), numbers(9, 320, seed=2)
     found, threads = [], tn.get_num_threads()
     try:
         for number in (1, 2):

@@ -114,16 +114,19 @@ class QuantizedMatrix:
         >>> w.linear(np.array([[127, -3, 2]], np.float32))
         array([[127.,  -3.,   2.]], dtype=float32)
         """
-        outputs, inputs = self.shape
-        if x.shape[-1] != inputs:
-            raise ValueError(f"linear: x is {list(x.shape)}, expected [..., {inputs}]")
+        _check(x, bias, out, self.shape)
         if activations not in ("int8", "float32"):
             raise ValueError(
                 f"linear: activations is {activations!r}, expected 'int8' or 'float32'"
             )
-        _check(x, bias, out, outputs)
         return self._linear(
-            x, self.blocks, self.row_scales, bias, outputs=outputs, activations=activations, out=out
+            x,
+            self.blocks,
+            self.row_scales,
+            bias,
+            outputs=self.shape[0],
+            activations=activations,
+            out=out,
         )
 
     def rows(self, ids: Array, *, out: Array | None = None) -> Array:
@@ -186,9 +189,7 @@ class HalfMatrix:
 
         Up to 16 rows of x are multiplied as they would be alone; more of them go through BLAS.
         """
-        if x.shape[-1] != self.shape[1]:
-            raise ValueError(f"linear: x is {list(x.shape)}, expected [..., {self.shape[1]}]")
-        _check(x, bias, out, self.shape[0])
+        _check(x, bias, out, self.shape)
         return self._linear(x, self.weight, bias, out=out)
 
     def rows(self, ids: Array, *, out: Array | None = None) -> Array:
@@ -217,7 +218,10 @@ class HalfMatrix:
         return f"HalfMatrix({self.format!r}, shape={self.shape})"
 
 
-def _check(x: Array, bias: Array | None, out: Array | None, outputs: int) -> None:
+def _check(x: Array, bias: Array | None, out: Array | None, shape: tuple[int, ...]) -> None:
+    outputs, inputs = shape
+    if x.shape[-1] != inputs:
+        raise ValueError(f"linear: x is {list(x.shape)}, expected [..., {inputs}]")
     if bias is not None and bias.shape != (outputs,):
         raise ValueError(f"linear: bias is {list(bias.shape)}, expected [{outputs}]")
     if out is not None and out.shape != (*x.shape[:-1], outputs):
