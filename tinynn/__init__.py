@@ -44,7 +44,7 @@ from tinynn.backend.threads import get_num_threads, set_num_threads
 from tinynn.ops import *
 
 if TYPE_CHECKING:
-    from tinynn import data, generation, io, models, nn, optim, training
+    from tinynn import data, generation, io, models, nn, optim, quant, training
     from tinynn.capture import compile
     from tinynn.io.tensors import load, save
     from tinynn.profiling import profile
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Loaded when first asked for, so that `import tinynn` costs little more than NumPy.
-_PACKAGES = ("data", "generation", "io", "models", "nn", "optim", "training")
+_PACKAGES = ("data", "generation", "io", "models", "nn", "optim", "quant", "training")
 _ELSEWHERE = {
     "compile": "tinynn.capture",
     "load": "tinynn.io.tensors",
@@ -96,6 +96,7 @@ __all__ = [
     "optim",
     "pi",
     "profile",
+    "quant",
     "save",
     "set_grad_enabled",
     "set_num_threads",

@@ -41,7 +41,8 @@ def file(model, tmp_path):
 
 
 def test_generate_writes_on(file, model, capsys):
-    assert run(["generate", "the cat", "--model", file, "--max-new-tokens", "20"]) == 0
+    options = ["--model", file, "--max-new-tokens", "20"]
+    assert run(["generate", "the cat", *options, "--quantize", "none"]) == 0
     captured = capsys.readouterr()
     assert captured.out == generate(model, "the cat", 20).text + "\n"
     assert "tokens, the first after" in captured.err
@@ -110,6 +111,7 @@ def test_examples_work(command, file, capsys, monkeypatch):
         (["generate", "a" * 200, "--model", "FILE"], 1, "a prompt of 200 tokens leaves no room"),
         (["generate", "a", "--model", "FILE", "--threads", "0"], 2, "--threads is 0"),
         (["generate", "a", "--modell", "x"], 2, "No such option: --modell"),
+        (["generate", "a", "--model", "FILE", "--quantize", "int3"], 1, "quantize 'int3' is not a"),
         (["pull", "gpt9"], 1, "there is no model 'gpt9', only smollm2"),
     ],
 )

@@ -14,11 +14,13 @@ from tinynn.cli.language import (
     MaxNewTokensOption,
     MinPOption,
     ModelOption,
+    QuantizeOption,
     RepetitionOption,
     TemperatureOption,
     TopKOption,
     TopPOption,
     cores,
+    loaded,
     sampling,
 )
 from tinynn.cli.options import DeviceOption, SeedOption, prepare
@@ -35,6 +37,7 @@ HELP = "/reset begins anew, /save FILE writes the conversation, /exit or Ctrl-D 
 
 def chat(
     model: ModelOption = "smollm2",
+    quantize: QuantizeOption = "stored",
     system: Annotated[
         str | None, typer.Option("--system", help="What the model is told before all else.")
     ] = None,
@@ -56,8 +59,8 @@ def chat(
 
     prepare(device, seed, cores(threads))
     options = sampling(temperature, top_k, top_p, min_p, repetition_penalty)
-    loaded = generation.load(model, device=device)
-    conversation = generation.Conversation(loaded, system, max_new_tokens, **options)
+    language_model = loaded(model, quantize, device)
+    conversation = generation.Conversation(language_model, system, max_new_tokens, **options)
     is_terminal = sys.stdin.isatty()
     if is_terminal:
         import readline  # noqa: F401 (gives input() its line editing and history)

@@ -13,11 +13,13 @@ from tinynn.cli.language import (
     MaxNewTokensOption,
     MinPOption,
     ModelOption,
+    QuantizeOption,
     RepetitionOption,
     TemperatureOption,
     TopKOption,
     TopPOption,
     cores,
+    loaded,
     sampling,
 )
 from tinynn.cli.options import DeviceOption, SeedOption, prepare
@@ -37,6 +39,7 @@ def generate(
         str, typer.Argument(metavar="PROMPT", help="The text; - reads it from stdin.")
     ],
     model: ModelOption = "smollm2",
+    quantize: QuantizeOption = "stored",
     max_new_tokens: MaxNewTokensOption = 128,
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = None,
@@ -63,7 +66,7 @@ def generate(
     text = sys.stdin.read() if prompt == "-" else prompt
     options = sampling(temperature, top_k, top_p, min_p, repetition_penalty)
     pieces = generation.stream(
-        generation.load(model, device=device),
+        loaded(model, quantize, device),
         text,
         max_new_tokens,
         **options,

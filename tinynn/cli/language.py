@@ -15,6 +15,15 @@ ModelOption = Annotated[
         help="A GGUF file, a Hugging Face folder, or smollm2, which is fetched the first time.",
     ),
 ]
+QuantizeOption = Annotated[
+    str,
+    typer.Option(
+        "--quantize",
+        metavar="FORMAT",
+        help="What weights are multiplied as: stored, as the file has them; int8, int8-32, int4, "
+        "int4-symmetric, fp16, bf16 or none, float32.",
+    ),
+]
 MaxNewTokensOption = Annotated[
     int, typer.Option("--max-new-tokens", metavar="N", help="The most tokens that are generated.")
 ]
@@ -41,6 +50,13 @@ CoresOption = Annotated[
 def cores(threads: int | None) -> int:
     """The number of threads: as many as this process may use, where none is given."""
     return len(os.sched_getaffinity(0)) if threads is None else threads
+
+
+def loaded(path_or_name: str, quantize: str, device: str) -> Any:
+    """The model that the options ask for."""
+    from tinynn import generation
+
+    return generation.load(path_or_name, None if quantize == "none" else quantize, device)
 
 
 def sampling(

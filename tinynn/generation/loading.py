@@ -8,27 +8,39 @@ from typing import TYPE_CHECKING, Any
 from tinynn.generation.published import PUBLISHED, pull
 from tinynn.generation.tokenizer import Tokenizer
 from tinynn.io import read_folder, read_gguf
-from tinynn.models import Transformer, load_weights, read_gguf_config, read_hugging_face
+from tinynn.models import (
+    Transformer,
+    load_weights,
+    match_weights,
+    read_gguf_config,
+    read_hugging_face,
+)
 from tinynn.nn import init
+from tinynn.quant import FORMATS, STORED, place_matrices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 def load(
     path_or_name: str | Path = "smollm2",
+    quantize: str | None = None,
     device: Any = "cpu",
     *,
     progress: Callable[[str], None] | None = None,
 ) -> Any:
     """A `Transformer` for `generate`, with its tokenizer as `model.tokenizer`.
 
-    Weights that a file keeps in float32 are mapped: they are read as they are used. Others become
-    float32.
+    Without `quantize` weights that a file keeps in float32 are mapped: they are read as they are
+    used. Others become float32.
 
     Arguments:
         path_or_name: a GGUF file, a Hugging Face folder, or a model that `pull` knows, which is
             fetched the first time.
+        quantize: what the weights of linear layers and the embedding are rounded to: "int8",
+            "int8-32", "int4", "int4-symmetric", "fp16" or "bf16" (see `quant.quantize`); or
+            "stored", which leaves 16-bit floats and the blocks Q8_0, Q4_0 and Q4_1 as the file has
+            them.
         device: where it computes.
         progress: receives a line of text where a model is fetched; None prints to stderr.
 
@@ -45,30 +57,30 @@ def load(
             f"load: there is no file or folder {str(path)!r}, and no model of that name: "
             f"{', '.join(PUBLISHED)}"
         )
-    model = _from_folder(path) if path.is_dir() else _from_gguf(path)
+    if quantize not in (None, STORED, *FORMATS):
+        known = ", ".join((STORED, *FORMATS))
+        raise ValueError(f"load: quantize {quantize!r} is not a format; there are {known}")
+    family, config, tensors, tokenizer = _from_folder(path) if path.is_dir() else _from_gguf(path)
+    with init.skip():
+        model = Transformer(config)
+    if quantize is None:
+        load_weights(model, tensors, family, str(path))
+    else:
+        place_matrices(model, match_weights(model, tensors, family, str(path)), quantize)
+    model.tokenizer = tokenizer
     model.to(device=device)
     return model.eval()
 
 
-def _from_gguf(path: Path) -> Transformer:
+def _from_gguf(path: Path) -> tuple[Any, ...]:
     file = read_gguf(path)
     family, config = read_gguf_config(file.metadata, file.tensors)
-    return _filled(path, family, config, file.tensors, Tokenizer.from_gguf(file.metadata))
+    return family, config, file.tensors, Tokenizer.from_gguf(file.metadata)
 
 
-def _from_folder(path: Path) -> Transformer:
+def _from_folder(path: Path) -> tuple[Any, ...]:
     folder = read_folder(path)
     family, config = read_hugging_face(folder.config)
     has_tokenizer = (path / "tokenizer.json").exists()
     tokenizer = Tokenizer.from_folder(path) if has_tokenizer else None
-    return _filled(path, family, config, folder.tensors, tokenizer)
-
-
-def _filled(
-    path: Path, family: Any, config: Any, tensors: Mapping[str, Any], tokenizer: Tokenizer | None
-) -> Transformer:
-    with init.skip():
-        model = Transformer(config)
-    load_weights(model, tensors, family, str(path))
-    model.tokenizer = tokenizer
-    return model
+    return family, config, folder.tensors, tokenizer

@@ -148,8 +148,9 @@ def _step(
         tokens += chunk + text.drafts
     batch = cache.batch([text.slot for text in active], counts)
     with no_grad():
-        device = model.embed_tokens.weight.device
-        scores = model(tensor(tokens, device=device), cache=batch, rows=np.array(rows, np.int64))
+        scores = model(
+            tensor(tokens, device=model.device), cache=batch, rows=np.array(rows, np.int64)
+        )
     found, results, start = scores.to("cpu").numpy(), [], 0
     for text in ready:
         stop = start + 1 + len(text.drafts)

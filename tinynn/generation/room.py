@@ -36,7 +36,7 @@ def cache_for(model: Transformer, requests: Sequence[Request], settings: Options
     vectors = 2 * config.num_layers * config.num_kv_heads * capacity
     size = vectors * (config.head_dim * dtype.itemsize + (4 if dtype.name == "int8" else 0))
     free = _free_memory()
-    if model.embed_tokens.weight.device.type == "cpu" and free is not None and size > free:
+    if model.device.type == "cpu" and free is not None and size > free:
         raise MemoryError(
             f"generate: a cache of {capacity:,} positions takes {size / 1e6:,.0f} MB, "
             f"{free / 1e6:,.0f} MB are free; ask for fewer tokens, a smaller batch_size or "
@@ -48,7 +48,7 @@ def cache_for(model: Transformer, requests: Sequence[Request], settings: Options
         config.head_dim,
         BLOCK,
         dtype,
-        model.embed_tokens.weight.device,
+        model.device,
         capacity,
         window=window,
     )

@@ -5,7 +5,7 @@ from tinynn.models.mlp import MLP
 from tinynn.models.reading import read_gguf_config, read_hugging_face
 from tinynn.models.transformer import Transformer
 from tinynn.models.transformer_config import TransformerConfig
-from tinynn.models.weights import load_weights, stored_weights
+from tinynn.models.weights import load_weights, match_weights, stored_weights
 
 __all__ = [
     "CNN",
@@ -13,6 +13,7 @@ __all__ = [
     "Transformer",
     "TransformerConfig",
     "load_weights",
+    "match_weights",
     "read_gguf_config",
     "read_hugging_face",
     "stored_weights",

@@ -17,6 +17,7 @@ from tinynn.ops.creation import arange, tensor
 
 if TYPE_CHECKING:
     from tinynn.autograd import Tensor
+    from tinynn.backend.devices import Device
     from tinynn.models.transformer_config import TransformerConfig
     from tinynn.nn.attention import AttentionCache
 
@@ -112,6 +113,11 @@ class Transformer(nn.Module):
             elif parameter.ndim == 2:
                 ends = name.endswith(("o_proj.weight", "down_proj.weight"))
                 init.normal_(parameter, 0.0, added if ends else INITIAL_STD)
+
+    @property
+    def device(self) -> Device:
+        """Where it computes."""
+        return next(self.parameters()).device
 
     def forward(
         self, tokens: Tensor, *, cache: AttentionCache | None = None, rows: Any = None

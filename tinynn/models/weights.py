@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tinynn.backend.devices import transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tinynn.models.families import Family, Source
     from tinynn.models.transformer import Transformer
 
-    Array = np.ndarray[Any, Any]
+Array = Any
 
 
 class Stored(Protocol):
@@ -22,6 +22,7 @@ class Stored(Protocol):
 
     shape: tuple[int, ...]
     type: str
+    raw: Array  # its bytes
 
     def array(self) -> Array:
         """Its values in memory that is mapped, if the file holds them as they are."""
@@ -32,13 +33,22 @@ class Stored(Protocol):
         ...
 
 
-def load_weights(
-    model: Transformer, tensors: Mapping[str, Stored], family: Family, source: str
-) -> None:
-    """Makes a file's tensors the model's weights, in float32.
+class Match(NamedTuple):
+    """A tensor in a file, and what makes it a weight of ours."""
 
-    Tensors that the file keeps in float32 and as we do are mapped, not read: they take memory as
-    they are used, and cannot be trained in place.
+    stored: Stored
+    change: Callable[[Array], Array] | None
+
+    def array(self) -> Array:
+        """The weight in float32: mapped, if the file holds it as it is."""
+        array = self.stored.array() if self.stored.type == "F32" else self.stored.float32()
+        return array if self.change is None else self.change(array)
+
+
+def match_weights(
+    model: Transformer, tensors: Mapping[str, Stored], family: Family, source: str
+) -> dict[str, Match]:
+    """{the model's name of a weight: the tensor of a file}, when every tensor is accounted for.
 
     Arguments:
         model: whose shapes and names are asked for.
@@ -46,8 +56,7 @@ def load_weights(
         family: what the file calls them.
         source: how messages call the file.
 
-    Raises ValueError that names every tensor that is missing, not expected or of another shape;
-    the model is then as it was.
+    Raises ValueError that names every tensor that is missing, not expected or of another shape.
     """
     parameters = dict(model.named_parameters())
     sources = dict(_sources(parameters, tensors, family))
@@ -70,12 +79,22 @@ def load_weights(
     if problems:
         shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" * (len(problems) > 8))
         raise ValueError(f"{source} does not fit the model that its config describes: {shown}")
-    for name, own in sources.items():
-        parameter, stored = parameters[name], tensors[own.name]
-        array = stored.array() if stored.type == "F32" else stored.float32()
-        if own.change is not None:
-            array = own.change(array)
-        parameter.data = transfer(array, parameter.device)
+    return {name: Match(tensors[own.name], own.change) for name, own in sources.items()}
+
+
+def load_weights(
+    model: Transformer, tensors: Mapping[str, Stored], family: Family, source: str
+) -> None:
+    """Makes a file's tensors the model's weights, in float32.
+
+    Tensors that the file keeps in float32 and as we do are mapped, not read: they take memory as
+    they are used, and cannot be trained in place. Arguments and errors are those of
+    `match_weights`; after an error the model is as it was.
+    """
+    parameters = dict(model.named_parameters())
+    for name, match in match_weights(model, tensors, family, source).items():
+        parameter = parameters[name]
+        parameter.data = transfer(match.array(), parameter.device)
         parameter.bump_version()
 
 

@@ -1,7 +1,18 @@
 """Quantized weights: matrices of few bits that multiply without being expanded."""
 
+from tinynn.quant.layers import QuantizedEmbedding, QuantizedLinear
 from tinynn.quant.matrices import HalfMatrix, QuantizedMatrix
-from tinynn.quant.rounding import from_gguf, quantize
-from tinynn.quant.stacking import stack
+from tinynn.quant.models import FORMATS, STORED, place_matrices, quantize
+from tinynn.quant.rounding import from_gguf
 
-__all__ = ["HalfMatrix", "QuantizedMatrix", "from_gguf", "quantize", "stack"]
+__all__ = [
+    "FORMATS",
+    "STORED",
+    "HalfMatrix",
+    "QuantizedEmbedding",
+    "QuantizedLinear",
+    "QuantizedMatrix",
+    "from_gguf",
+    "place_matrices",
+    "quantize",
+]

@@ -1,0 +1,109 @@
+"""Models in few bits: how far their scores move, and what is replaced."""
+
+import numpy as np
+import pytest
+
+import tinynn as tn
+from tests.generation.conftest import tiny
+from tinynn.generation import generate
+from tinynn.io import read_gguf, write_gguf
+from tinynn.io.stored import StoredTensor
+from tinynn.models import Transformer, load_weights, match_weights, stored_weights
+from tinynn.models.families import GGUF
+from tinynn.quant import FORMATS, QuantizedEmbedding, QuantizedLinear, place_matrices, quantize
+
+TOKENS = np.random.default_rng(0).integers(0, 35, (2, 20))
+
+
+def scores(model):
+    with tn.no_grad():
+        return model(tn.tensor(TOKENS)).numpy()
+
+
+def dequantized(format, **options):
+    """The model with the numbers that its quantized weights stand for."""
+    model, rounded = tiny(**options), quantize(tiny(**options), format)
+    layers = dict(rounded.named_modules())
+    for name, parameter in model.named_parameters():
+        layer = layers.get(name.removesuffix(".weight"))
+        if hasattr(layer, "matrix"):
+            parameter.data[...] = layer.matrix.dequantize()
+    return model
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("format", FORMATS)
+def test_scores_are_those_of_the_rounded_weights(format, tied):
+    expected = scores(dequantized(format, tied=tied))
+    found = scores(quantize(tiny(tied=tied), format, activations="float32"))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
+    # The rounding itself is no small thing in so small a model, and must not be nothing.
+    assert np.abs(found - scores(tiny(tied=tied))).max() > 1e-4
+
+
+def test_more_bits_are_closer():
+    exact = scores(tiny())
+    errors = {
+        format: np.square(scores(quantize(tiny(), format)) - exact).mean() / exact.var()
+        for format in FORMATS
+    }
+    assert errors["fp16"] < errors["bf16"] < errors["int8-32"] < errors["int4"]
+    assert errors["int8"] < errors["int4"] < 0.5
+
+
+def test_what_is_replaced():
+    model = quantize(tiny(tied=True, learned_positions=True), "int8")
+    kinds = {name: type(layer) for name, layer in model.named_modules()}
+    assert kinds["embed_tokens"] is QuantizedEmbedding
+    assert kinds["embed_positions"] is tn.nn.Embedding
+    assert kinds["lm_head"] is QuantizedLinear
+    assert model.lm_head.matrix is model.embed_tokens.matrix
+    assert not [name for name, kind in kinds.items() if kind is tn.nn.Linear]
+
+
+def test_it_generates_as_it_scores():
+    model = quantize(tiny(), "int8")
+    prompt = [3, 1, 4, 1, 5]
+    cached = generate(model, prompt, 12, stop_tokens=())
+    plain = generate(model, prompt, 12, stop_tokens=(), use_cache=False)
+    assert cached.token_ids == plain.token_ids
+
+
+def test_no_gradient_is_lost_in_silence():
+    layer = quantize(tn.nn.Sequential(tn.nn.Linear(4, 3)), "int8")
+    with pytest.raises(RuntimeError, match="no gradient goes through quantized weights"):
+        layer(tn.ones(2, 4, requires_grad=True))
+    with tn.no_grad():
+        layer(tn.ones(2, 4, requires_grad=True))
+
+
+def test_unknown_formats_are_refused():
+    with pytest.raises(ValueError, match="format is 'int3', expected one of int8"):
+        quantize(tiny(), "int3")
+
+
+def test_blocks_of_a_file_stay_as_they_are(tmp_path):
+    """The scores are those of the same file expanded."""
+    from gguf import GGMLQuantizationType, quants
+
+    tensors = {}
+    for name, array in stored_weights(tiny(), GGUF["llama"]).items():
+        kind = "Q8_0" if "ffn_down" in name else "Q4_1" if "ffn" in name else "Q4_0"
+        if array.ndim == 2 and "embd" not in name:
+            raw = quants.quantize(array, GGMLQuantizationType[kind])
+            tensors[name] = StoredTensor(name, kind, array.shape, raw.reshape(-1))
+        else:
+            tensors[name] = array.astype(np.float16) if array.ndim == 2 else array
+    path = tmp_path / "m.gguf"
+    write_gguf(path, {"general.architecture": "llama"}, tensors)
+    config, stored = tiny().config, read_gguf(path).tensors
+    exact, found = Transformer(config), Transformer(config)
+    load_weights(exact, stored, GGUF["llama"], "m")
+    place_matrices(found, match_weights(found, stored, GGUF["llama"], "m"), "stored", "float32")
+    formats = {name: layer.matrix.format for name, layer in found.named_modules() if "proj" in name}
+    assert formats["layers.0.mlp.down_proj"] == "int8-32"
+    assert formats["layers.0.mlp.up_proj"] == "int4"
+    assert formats["layers.1.self_attn.q_proj"] == "int4-symmetric"
+    assert found.embed_tokens.matrix.format == "fp16"
+    expected = scores(exact)
+    np.testing.assert_allclose(scores(found), expected, rtol=1e-3, atol=1e-3 * expected.std())

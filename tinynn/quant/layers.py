@@ -1,0 +1,67 @@
+"""Layers whose weights are matrices of few bits. They compute; they are not trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinynn import nn
+from tinynn.autograd import Tensor
+from tinynn.autograd.grad_mode import grad_mode
+from tinynn.quant.matrices import QuantizedMatrix
+
+if TYPE_CHECKING:
+    from tinynn.quant.rounding import Matrix
+
+
+class QuantizedLinear(nn.Module):
+    """y = x W^T + b with a matrix of few bits: (..., inputs) -> (..., outputs).
+
+    Arguments:
+        matrix: W.
+        bias: (outputs,) or None.
+        activations: what x is rounded to, "int8" or "float32"; see `QuantizedMatrix.linear`.
+
+    Raises RuntimeError where a gradient would be lost.
+
+    >>> import tinynn as tn
+    >>> from tinynn.quant import QuantizedLinear, quantize
+    >>> QuantizedLinear(quantize(tn.ones(3, 2).data, "int8"))(tn.ones(5, 2)).shape
+    (5, 3)
+    """
+
+    def __init__(
+        self, matrix: Matrix, bias: Tensor | None = None, activations: str = "int8"
+    ) -> None:
+        self.matrix, self.bias = matrix, bias
+        # A matrix of 16-bit floats leaves x as it is.
+        whole = isinstance(matrix, QuantizedMatrix)
+        self._options = {"activations": activations} if whole else {}
+
+    def forward(self, input: Tensor) -> Tensor:
+        _check("QuantizedLinear", input)
+        bias = None if self.bias is None else self.bias.data
+        return Tensor(self.matrix.linear(input.data, bias, **self._options))
+
+    def extra_repr(self) -> str:
+        return repr(self.matrix)
+
+
+class QuantizedEmbedding(nn.Module):
+    """y = W[i] with a matrix of few bits: integers (...) -> (..., embedding_dim) float32."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+
+    def forward(self, input: Tensor) -> Tensor:
+        return Tensor(self.matrix.rows(input.data))
+
+    def extra_repr(self) -> str:
+        return repr(self.matrix)
+
+
+def _check(operation: str, input: Any) -> None:
+    if input.requires_grad and grad_mode.enabled:
+        raise RuntimeError(
+            f"{operation}: no gradient goes through quantized weights, but the input requires one; "
+            "compute under tn.no_grad()"
+        )
