@@ -4,6 +4,7 @@ from tinynn.quant.layers import QuantizedEmbedding, QuantizedLinear
 from tinynn.quant.matrices import HalfMatrix, QuantizedMatrix
 from tinynn.quant.models import FORMATS, STORED, place_matrices, quantize
 from tinynn.quant.rounding import from_gguf
+from tinynn.quant.stacking import stack
 
 __all__ = [
     "FORMATS",
@@ -15,4 +16,5 @@ __all__ = [
     "from_gguf",
     "place_matrices",
     "quantize",
+    "stack",
 ]
