@@ -32,3 +32,15 @@ def test_the_training_program_learns():
     losses = [float(line.rsplit(maxsplit=1)[1]) for line in printed.splitlines()]
     assert len(losses) == 3
     assert losses[-1] < 1  # guessing among ten classes has a loss of 2.3
+
+
+@pytest.mark.network
+def test_the_language_model_writes_on():
+    (program,) = re.findall(
+        r"```python\n(from tinynn import generation.+?)```", README.read_text(), re.DOTALL
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.startswith(" Paris.")
+    assert printed.endswith("] length\n")
