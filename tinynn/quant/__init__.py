@@ -2,6 +2,7 @@
 
 from tinynn.quant.layers import QuantizedEmbedding, QuantizedLinear
 from tinynn.quant.matrices import HalfMatrix, QuantizedMatrix
+from tinynn.quant.memory import gather
 from tinynn.quant.models import FORMATS, STORED, place_matrices, quantize
 from tinynn.quant.rounding import from_gguf
 from tinynn.quant.stacking import stack
@@ -14,6 +15,7 @@ __all__ = [
     "QuantizedLinear",
     "QuantizedMatrix",
     "from_gguf",
+    "gather",
     "place_matrices",
     "quantize",
     "stack",

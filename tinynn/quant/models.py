@@ -8,6 +8,7 @@ from tinynn import nn
 from tinynn.quant.layers import QuantizedEmbedding, QuantizedLinear
 from tinynn.quant.matrices import FORMATS as _WHOLE
 from tinynn.quant.matrices import HalfMatrix
+from tinynn.quant.memory import gather
 from tinynn.quant.rounding import Matrix, from_gguf
 from tinynn.quant.rounding import quantize as quantize_matrix
 
@@ -86,16 +87,19 @@ def _replace_all(
     model: Any, matrix: Callable[[str, Any], Matrix | None], activations: str = "int8"
 ) -> Any:
     """Puts matrices in the place of weights, for those that `matrix(name, weight)` gives one."""
+    placed = []
     for path, parent, name, layer in list(_layers(model)):
         found = matrix(f"{path}.weight", layer.weight)
         if found is None:
             continue
+        placed.append(found)
         if isinstance(layer, nn.Linear):
             setattr(parent, name, QuantizedLinear(found, layer.bias, activations))
             continue
         setattr(parent, name, QuantizedEmbedding(found))
         if getattr(model, "lm_head", True) is None:  # the embedding scores tokens, too
             model.lm_head = QuantizedLinear(found, None, activations)
+    gather(placed)
     return model
 
 
