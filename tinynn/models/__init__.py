@@ -6,6 +6,7 @@ from tinynn.models.reading import read_gguf_config, read_hugging_face
 from tinynn.models.transformer import Transformer
 from tinynn.models.transformer_config import TransformerConfig
 from tinynn.models.weights import load_weights, match_weights, stored_weights
+from tinynn.models.writing import to_hugging_face
 
 __all__ = [
     "CNN",
@@ -17,4 +18,5 @@ __all__ = [
     "read_gguf_config",
     "read_hugging_face",
     "stored_weights",
+    "to_hugging_face",
 ]

@@ -59,7 +59,7 @@ def match_weights(
     Raises ValueError that names every tensor that is missing, not expected or of another shape.
     """
     parameters = dict(model.named_parameters())
-    sources = dict(_sources(parameters, tensors, family))
+    sources = dict(named_sources(parameters, tensors, family))
     problems = [f"missing: {own.name}" for own in sources.values() if own.name not in tensors]
     used = {own.name for own in sources.values()}
     if model.lm_head is None and family.names["lm_head.weight"].name in tensors:
@@ -101,12 +101,12 @@ def load_weights(
 def stored_weights(model: Transformer, family: Family) -> dict[str, Array]:
     """{name in a file: array}, the inverse of `load_weights` for families that change nothing."""
     found = {}
-    for name, own in _sources(dict(model.named_parameters()), {}, family):
+    for name, own in named_sources(dict(model.named_parameters()), {}, family):
         found[own.name] = np.asarray(model.state_dict()[name].to("cpu").numpy())
     return found
 
 
-def _sources(
+def named_sources(
     parameters: Mapping[str, Any], tensors: Mapping[str, Stored], family: Family
 ) -> Iterator[tuple[str, Source]]:
     """For each of our names, where it comes from. Names may lack the prefix that a head adds."""
