@@ -23,7 +23,7 @@ from numba import prange, types
 from numba.extending import overload, register_jitable
 
 from tinynn.kernels.cpu import compiler
-from tinynn.kernels.cpu.arrays import Array, narrowed, stored
+from tinynn.kernels.cpu.arrays import Array, narrowed, stored, widened
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.elementary import f32
 from tinynn.kernels.cpu.few_rows import LANES
@@ -37,6 +37,7 @@ _GRAIN = 1 << 20  # multiplications
 _PANEL = 64  # rows that go through the keys together
 _LEAST = 256
 _NO_SCALES = np.empty((0, 0, 0), np.float32)
+_WHOLE, _FLOAT = np.empty(0, np.int16), np.empty(0, np.float32)  # what rows are rounded to
 
 
 def decode_attention(
@@ -61,19 +62,20 @@ def decode_attention(
     if not fits or not _are_known(query.dtype, keys.dtype):
         return NotImplemented
     tokens, heads, _ = query.shape
-    longest = int(lengths.max(initial=0))
-    together = _heads_together(query, query_starts, keys.shape[1])
+    # As far as shapes tell: what lengths and starts hold may change before a plan is replayed.
+    longest = block_tables.shape[1] * size
+    together = _heads_together(query, lengths.size, keys.shape[1])
     pieces = _pieces(lengths.size * -(-keys.shape[1] // together), longest, split_size)
     single = query.dtype == np.float32
-    result = out if single and out is not None else np.empty(query.shape, np.float32)
-    lse = np.empty((tokens, heads), np.float32)
+    result = out if single and out is not None else np.empty(query.shape, np.float32, like=query)
+    lse = np.empty((tokens, heads), np.float32, like=query)
     parts, part_lses = result[None], lse[None]
     if pieces > 1:
-        parts = np.empty((pieces, *query.shape), np.float32)
-        part_lses = np.empty((pieces, tokens, heads), np.float32)
+        parts = np.empty((pieces, *query.shape), np.float32, like=query)
+        part_lses = np.empty((pieces, tokens, heads), np.float32, like=query)
     _decode(
         2 * longest * tokens * heads * width,
-        np.ascontiguousarray(query, np.float32),
+        widened(query),
         query_starts,
         stored(keys),
         stored(values),
@@ -86,7 +88,7 @@ def decode_attention(
         sinks,
         split_size or 0,
         together,
-        np.empty(0, np.int16 if keys.dtype == np.int8 else np.float32),
+        _WHOLE if keys.dtype == np.int8 else _FLOAT,
         parts,
         part_lses,
     )
@@ -100,15 +102,16 @@ def _are_known(*dtypes: Any) -> bool:
     return all(dtype.name in ("float32", "float16", "bfloat16", "int8") for dtype in dtypes)
 
 
-def _heads_together(query: Array, query_starts: Array, kv_heads: int) -> int:
+def _heads_together(query: Array, sequences: int, kv_heads: int) -> int:
     """How many heads of the cache a thread goes through at once.
 
     Many, where they have few rows: they lie side by side in a block, and memory is fastest where
     it is read on and on. Where rows are many, time goes into arithmetic, and heads are work to
     share.
     """
-    most = int(np.diff(query_starts).max(initial=1)) * (query.shape[1] // kv_heads)
-    return min(max(_PANEL // max(most, 1), 1), kv_heads)
+    tokens, heads, _ = query.shape
+    rows = -(-tokens // max(sequences, 1)) * (heads // kv_heads)
+    return min(max(_PANEL // max(rows, 1), 1), kv_heads)
 
 
 def _pieces(items: int, longest: int, split_size: int | None) -> int:

@@ -56,14 +56,14 @@ def quantized_linear(
     if x.dtype != _F32 or not x.flags.c_contiguous:
         return NotImplemented
     if out is None:
-        out = np.empty((*x.shape[:-1], outputs), _F32)
+        out = np.empty((*x.shape[:-1], outputs), _F32, like=x)
     elif out.dtype != _F32 or not out.flags.c_contiguous:
         return NotImplemented
     matrix, result = rows(x), rows(out)
     count, columns = matrix.shape
     width = blocks.shape[1] * GROUP
     if columns != width:
-        matrix = np.zeros((count, width), _F32)
+        matrix = np.zeros((count, width), _F32, like=x)
         matrix[:, :columns] = rows(x)
     paired, shifted = _FLAGS[blocks.shape[2]]
     whole = None if activations == "float32" else True

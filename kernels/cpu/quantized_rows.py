@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from tinynn.kernels.cpu.arrays import Array
+from tinynn.kernels.cpu.arrays import Array, contiguous
 from tinynn.kernels.cpu.compiler import twins
 from tinynn.kernels.cpu.elementary import f32
 from tinynn.kernels.cpu.narrowing import i16, u16, widen
@@ -31,8 +31,8 @@ def quantized_rows(
     if not blocks.flags.c_contiguous or (out is not None and not out.flags.c_contiguous):
         return NotImplemented
     if out is None:
-        out = np.empty((*ids.shape, columns), np.float32)
-    flat = np.ascontiguousarray(ids, np.int64).reshape(-1)
+        out = np.empty((*ids.shape, columns), np.float32, like=ids)
+    flat = contiguous(ids if ids.dtype == np.int64 else ids.astype(np.int64)).reshape(-1)
     form = FORMS[blocks.shape[2]]
     scales = np.ones(0, np.float32) if row_scales is None else row_scales
     rows = out.reshape(flat.size, columns)

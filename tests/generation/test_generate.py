@@ -5,7 +5,7 @@ import pytest
 
 import tinynn as tn
 from tests.generation.conftest import tiny
-from tinynn.generation import generate, stream
+from tinynn.generation import generate, steps, stream
 from tinynn.models import Transformer, TransformerConfig
 
 PROMPTS = ["the cat", "a", "is it there? it is there, is it", "hello, world!"]
@@ -42,14 +42,30 @@ KINDS = {
 def test_all_ways_give_the_same_tokens(kind):
     model = tiny(**KINDS[kind])
     prompts = [model.tokenizer.encode(prompt) for prompt in PROMPTS]
-    expected = [again(model, prompt, 20) for prompt in prompts]
+    expected = [again(model, prompt, 40) for prompt in prompts]
     assert len({tuple(tokens) for tokens in expected}) == len(expected)
-    options = {"max_new_tokens": 20, "stop_tokens": ()}
+    options = {"max_new_tokens": 40, "stop_tokens": ()}
     assert ids(generate(model, PROMPTS, **options)) == expected
     assert ids(generate(model, PROMPTS, **options, use_cache=False)) == expected
     assert ids(generate(model, PROMPTS, **options, chunk=3, batch_size=2)) == expected
     assert ids(generate(model, PROMPTS, **options, drafts=4)) == expected
     assert ids([generate(model, prompt, **options) for prompt in prompts]) == expected
+
+
+def test_steps_that_are_recorded_are_those_that_are_not(monkeypatch):
+    """Texts that end one by one, and become longer than the tables of the first recording."""
+    model, prompts = tiny(max_positions=512), [[5] * size for size in (1, 30, 250, 9, 100)]
+    stop = generate(model, prompts[1], 40, stop_tokens=()).token_ids[25]
+    found = {}
+    for least in (0, 10**9):
+        monkeypatch.setattr(steps, "WORTH_RECORDING", least)
+        found[least] = generate(
+            model, prompts, 60, stop_tokens=[stop], batch_size=3, temperature=0.5, logprobs=0
+        )
+    for recorded, plain in zip(*found.values(), strict=True):
+        assert recorded.token_ids == plain.token_ids
+        np.testing.assert_allclose(recorded.logprobs, plain.logprobs, rtol=0, atol=1e-4)
+    assert len({len(result.token_ids) for result in found[0]}) > 2
 
 
 def test_drafts_that_prove_right_save_steps():

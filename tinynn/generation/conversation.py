@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinynn.generation.loop import advance
 from tinynn.generation.requests import requests_of
 from tinynn.generation.room import cache_for
+from tinynn.generation.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ class Conversation:
         reply, pieces = "", [text]
         try:
             while text.finish_reason is None:
-                for piece in advance(self.model, self._cache, pieces, settings):
+                for piece in advance(self._steps, pieces, settings):
                     reply += piece.text
                     yield piece
         finally:
@@ -96,4 +97,5 @@ class Conversation:
             ending = text.ending
             text.ending = ending._replace(length=self.model.config.max_positions - len(text.prompt))
             self._cache = cache_for(self.model, requests, settings)
+            self._steps = Steps(self.model, self._cache)
             text.ending, self._slot = ending, self._cache.start()

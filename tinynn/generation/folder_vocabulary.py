@@ -135,6 +135,8 @@ def _spelling(engine: Any, folder: Path) -> tuple[Callable[[str], bytes], bool]:
     by_type = {step.get("type", "no decoder"): step for step in steps}
     if set(by_type) == {"ByteLevel"}:
         return from_letters, False
+    if set(by_type) == {"Fuse"}:
+        return str.encode, False
     if set(by_type) == {"Metaspace"}:
         spelled = partial(from_marks, named_bytes=False)
         return spelled, by_type["Metaspace"]["prepend_scheme"] != "never"
@@ -143,7 +145,8 @@ def _spelling(engine: Any, folder: Path) -> tuple[Callable[[str], bytes], bool]:
         return spelled, by_type.get("Strip", {}).get("start", 0) > 0
     raise ValueError(
         f"{_WHO}: {folder / 'tokenizer.json'} joins tokens by {', '.join(by_type)}; expected "
-        "byte-level BPE (ByteLevel) or SentencePiece (Metaspace, or Replace with ByteFallback)"
+        "byte-level BPE (ByteLevel), SentencePiece (Metaspace, or Replace with ByteFallback), or "
+        "pieces of text as they are (Fuse)"
     )
 
 

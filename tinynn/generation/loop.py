@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tinynn.autograd.grad_mode import no_grad
 from tinynn.generation.requests import Options, requests_of
 from tinynn.generation.room import cache_for
+from tinynn.generation.steps import Steps
 from tinynn.ops.creation import tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy as np
 
     from tinynn.generation.requests import Request
     from tinynn.generation.sequence import Piece, Text
@@ -96,27 +97,26 @@ def _plain(model: Transformer, text: Text) -> Iterator[Piece]:
 
 
 def _cached(model: Transformer, requests: Sequence[Request], settings: Options) -> Iterator[Piece]:
-    cache = cache_for(model, requests, settings)
+    steps = Steps(model, cache_for(model, requests, settings))
     waiting: deque[Request] = deque(requests)
     active: list[Text] = []
     while waiting or active:
         while waiting and (not active or len(active) + settings.n <= settings.batch_size):
             first, *others = waiting.popleft()
-            first.slot, first.siblings = cache.start(), others
+            first.slot, first.siblings = steps.cache.start(), others
             active.append(first)
-        yield from advance(model, cache, active, settings)
+        yield from advance(steps, active, settings)
         for text in active:
             if text.finish_reason is not None:
-                cache.free(text.slot)
+                steps.cache.free(text.slot)
         active = [text for text in active if text.finish_reason is None]
 
 
-def advance(
-    model: Transformer, cache: KVCache, active: list[Text], settings: Options
-) -> Iterator[Piece]:
+def advance(steps: Steps, active: list[Text], settings: Options) -> Iterator[Piece]:
     """One step of texts that have slots in a cache; those that share a prompt join them when it is
     read."""
-    for text, scores in _step(model, cache, active, settings):
+    cache = steps.cache
+    for text, scores in _step(steps, active, settings):
         siblings, text.siblings = text.siblings, []
         for sibling in siblings:
             sibling.slot = cache.fork(text.slot)
@@ -125,9 +125,7 @@ def advance(
         active += siblings
 
 
-def _step(
-    model: Transformer, cache: KVCache, active: Sequence[Text], settings: Options
-) -> list[tuple[Text, Array]]:
+def _step(steps: Steps, active: Sequence[Text], settings: Options) -> list[tuple[Text, Array]]:
     """Sends what is pending through the model; gives the texts that have read all, with scores."""
     tokens: list[int] = []
     counts: list[int] = []
@@ -146,12 +144,9 @@ def _step(
             rows += range(first, first + 1 + len(text.drafts))
         counts.append(len(chunk) + len(text.drafts))
         tokens += chunk + text.drafts
-    batch = cache.batch([text.slot for text in active], counts)
-    with no_grad():
-        scores = model(
-            tensor(tokens, device=model.device), cache=batch, rows=np.array(rows, np.int64)
-        )
-    found, results, start = scores.to("cpu").numpy(), [], 0
+    batch = steps.cache.batch([text.slot for text in active], counts)
+    left = max(text.ending.length - len(text.generated) for text in active)
+    found, results, start = steps.scores(tokens, batch, rows, left), [], 0
     for text in ready:
         stop = start + 1 + len(text.drafts)
         results.append((text, found[start:stop]))

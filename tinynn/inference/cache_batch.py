@@ -40,7 +40,7 @@ class CacheBatch:
         block_tables: [sequences, most blocks] int32.
         lengths: [sequences] int32, the new tokens included.
         slots: [tokens] int64, block * block_size + place in it.
-        positions: [tokens] int64, on the host.
+        positions: [tokens] int64, a tensor.
     """
 
     def __init__(
@@ -64,19 +64,46 @@ class CacheBatch:
         # What the arrays tell is so only as long as nothing changes the tables.
         self._tables, self._lengths = tables, lengths
         self._versions = [table.version for table in tables]
-        self.positions = np.arange(starts[-1]) - starts[owner] + (lengths - counts)[owner]
-        slots = rows[owner, self.positions // size].astype(np.int64) * size + self.positions % size
-        self.query_starts, self.block_tables, self.lengths, self.slots = (
-            transfer(array, cache.device)
-            for array in (starts.astype(np.int32), rows, lengths.astype(np.int32), slots)
-        )
-        self._starts, self._slots = Tensor(self.query_starts), Tensor(self.slots)
+        positions = np.arange(starts[-1]) - starts[owner] + (lengths - counts)[owner]
+        slots = rows[owner, positions // size].astype(np.int64) * size + positions % size
+        arrays = (positions, starts.astype(np.int32), rows, lengths.astype(np.int32), slots)
+        self._place(*(Tensor(transfer(array, cache.device)) for array in arrays))
+
+    @classmethod
+    def of_tensors(
+        cls,
+        cache: KVCache,
+        positions: Tensor,
+        query_starts: Tensor,
+        block_tables: Tensor,
+        lengths: Tensor,
+        slots: Tensor,
+    ) -> CacheBatch:
+        """A step that is told by its tensors alone, such as the arguments of a recorded step; what
+        becomes of the sequences is not looked at. A negative slot is not written."""
+        batch = cls.__new__(cls)
+        batch.cache, batch.sequences = cache, ()
+        batch._tables, batch._lengths, batch._versions = (), np.zeros(0, np.int64), []
+        batch._place(positions, query_starts, block_tables, lengths, slots)
+        return batch
+
+    def _place(
+        self,
+        positions: Tensor,
+        query_starts: Tensor,
+        block_tables: Tensor,
+        lengths: Tensor,
+        slots: Tensor,
+    ) -> None:
+        self.positions, self._starts, self._slots = positions, query_starts, slots
+        self.query_starts, self.block_tables = query_starts.data, block_tables.data
+        self.lengths, self.slots = lengths.data, slots.data
         self._angles: dict[int, tuple[RotaryEmbedding, Tensor, Tensor]] = {}
 
     @property
     def tokens(self) -> int:
         """How many new tokens there are in all."""
-        return len(self.positions)
+        return self.positions.shape[0]
 
     def paged(self, layer: int) -> PagedKV:
         """What an operation on a layer of the cache is given."""
@@ -172,7 +199,7 @@ class CacheBatch:
                     f"KVCache: rotary turns vectors of {rotary.head_dim}, the cache holds "
                     f"{self.cache.head_dim}"
                 )
-            cos, sin = rotary.tables(self.positions, self.cache.device)
+            cos, sin = rotary.tables(self.positions)
             self._angles[id(rotary)] = (rotary, cos, sin)
         return self._angles[id(rotary)][1:]
 

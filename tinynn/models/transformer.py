@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinynn import nn
 from tinynn.nn import functional as F
 from tinynn.nn import init
-from tinynn.ops.creation import arange, tensor
+from tinynn.ops.creation import arange
 
 if TYPE_CHECKING:
     from tinynn.autograd import Tensor
@@ -141,11 +141,8 @@ class Transformer(nn.Module):
             )
         x = self.embed_tokens(tokens)
         if self.embed_positions is not None:
-            if cache is None:
-                places = arange(tokens.shape[1], device=tokens.device)
-            else:
-                places = tensor(cache.positions, device=tokens.device)
-            x = x + self.embed_positions(places)
+            lengthwise = arange(tokens.shape[-1], device=tokens.device)
+            x = x + self.embed_positions(lengthwise if cache is None else cache.positions)
         x = self.dropout(x)
         for layer in self.layers:
             x = layer(x, cache)

@@ -37,7 +37,7 @@ class AttentionCache(Protocol):
     after the other.
     """
 
-    positions: Any  # [tokens] integers: where each new token is in its sequence
+    positions: Tensor  # [tokens] integers: where each new token is in its sequence
 
     def update_and_attend(
         self,

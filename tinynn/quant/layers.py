@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinynn import nn
 from tinynn.autograd import Tensor
 from tinynn.autograd.grad_mode import grad_mode
+from tinynn.backend import recording
 from tinynn.quant.matrices import QuantizedMatrix
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class QuantizedLinear(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         _check("QuantizedLinear", input)
         bias = None if self.bias is None else self.bias.data
-        return Tensor(self.matrix.linear(input.data, bias, **self._options))
+        return Tensor(self.matrix.linear(recording.seen(input.data), bias, **self._options))
 
     def extra_repr(self) -> str:
         return repr(self.matrix)
@@ -53,7 +54,7 @@ class QuantizedEmbedding(nn.Module):
         self.matrix = matrix
 
     def forward(self, input: Tensor) -> Tensor:
-        return Tensor(self.matrix.rows(input.data))
+        return Tensor(self.matrix.rows(recording.seen(input.data)))
 
     def extra_repr(self) -> str:
         return repr(self.matrix)
