@@ -22,23 +22,32 @@ def scores(model):
 
 def dequantized(format, **options):
     """The model with the numbers that its quantized weights stand for."""
-    model, rounded = tiny(**options), quantize(tiny(**options), format)
-    layers = dict(rounded.named_modules())
-    for name, parameter in model.named_parameters():
-        layer = layers.get(name.removesuffix(".weight"))
-        if hasattr(layer, "matrix"):
-            parameter.data[...] = layer.matrix.dequantize()
+    model = tiny(**options)
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            parameter.data[...] = quantize(parameter.data, format).dequantize()
     return model
 
 
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tied": True},
+        {"qkv_bias": True},
+        {"gated": False, "mlp_bias": True},
+        {"head_dim": 40},
+        {"num_heads": 3, "num_kv_heads": 3, "head_dim": 24},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("format", FORMATS)
-def test_scores_are_those_of_the_rounded_weights(format, tied):
-    expected = scores(dequantized(format, tied=tied))
-    found = scores(quantize(tiny(tied=tied), format, activations="float32"))
+def test_scores_are_those_of_the_rounded_weights(format, options):
+    """Also where layers with one input are stacked, and where they cannot be."""
+    expected = scores(dequantized(format, **options))
+    found = scores(quantize(tiny(**options), format, activations="float32"))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
     # The rounding itself is no small thing in so small a model, and must not be nothing.
-    assert np.abs(found - scores(tiny(tied=tied))).max() > 1e-4
+    assert np.abs(found - scores(tiny(**options))).max() > 1e-4
 
 
 def test_more_bits_are_closer():
@@ -59,6 +68,9 @@ def test_what_is_replaced():
     assert kinds["lm_head"] is QuantizedLinear
     assert model.lm_head.matrix is model.embed_tokens.matrix
     assert not [name for name, kind in kinds.items() if kind is tn.nn.Linear]
+    assert "layers.0.self_attn.qkv_proj" in kinds
+    assert "layers.1.mlp.gate_up_proj" in kinds
+    assert "layers.1.mlp.up_proj" not in kinds
 
 
 def test_it_generates_as_it_scores():
@@ -88,7 +100,7 @@ def test_blocks_of_a_file_stay_as_they_are(tmp_path):
 
     tensors = {}
     for name, array in stored_weights(tiny(), GGUF["llama"]).items():
-        kind = "Q8_0" if "ffn_down" in name else "Q4_1" if "ffn" in name else "Q4_0"
+        kind = "Q8_0" if "ffn_down" in name else "Q4_1" if "attn_k" in name else "Q4_0"
         if array.ndim == 2 and "embd" not in name:
             raw = quants.quantize(array, GGMLQuantizationType[kind])
             tensors[name] = StoredTensor(name, kind, array.shape, raw.reshape(-1))
@@ -102,8 +114,9 @@ def test_blocks_of_a_file_stay_as_they_are(tmp_path):
     place_matrices(found, match_weights(found, stored, GGUF["llama"], "m"), "stored", "float32")
     formats = {name: layer.matrix.format for name, layer in found.named_modules() if "proj" in name}
     assert formats["layers.0.mlp.down_proj"] == "int8-32"
-    assert formats["layers.0.mlp.up_proj"] == "int4"
+    assert formats["layers.0.mlp.gate_up_proj"] == "int4-symmetric"
     assert formats["layers.1.self_attn.q_proj"] == "int4-symmetric"
+    assert formats["layers.1.self_attn.k_proj"] == "int4"
     assert found.embed_tokens.matrix.format == "fp16"
     expected = scores(exact)
     np.testing.assert_allclose(scores(found), expected, rtol=1e-3, atol=1e-3 * expected.std())

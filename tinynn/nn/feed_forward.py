@@ -57,10 +57,19 @@ class FeedForward(Module):
         self.gate_proj = Linear(embed_dim, hidden_dim, bias) if gated else None
         self.up_proj = Linear(embed_dim, hidden_dim, bias)
         self.down_proj = Linear(hidden_dim, embed_dim, bias)
+        # In the place of gate and up, where they are stacked (see tinynn.quant).
+        self.gate_up_proj: Module | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        activate, up = ACTIVATIONS[self.activation], self.up_proj(input)
-        hidden = activate(up) if self.gate_proj is None else activate(self.gate_proj(input)) * up
+        activate = ACTIVATIONS[self.activation]
+        if self.gate_up_proj is not None:
+            packed = self.gate_up_proj(input)
+            half = packed.shape[-1] // 2
+            hidden = activate(packed[..., :half]) * packed[..., half:]
+        elif self.gate_proj is not None:
+            hidden = activate(self.gate_proj(input)) * self.up_proj(input)
+        else:
+            hidden = activate(self.up_proj(input))
         result: Tensor = self.down_proj(hidden)
         return result
 

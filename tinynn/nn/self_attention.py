@@ -80,6 +80,8 @@ class SelfAttention(Module):
         self.k_proj = Linear(embed_dim, kv_heads * size, bias)
         self.v_proj = Linear(embed_dim, kv_heads * size, bias)
         self.o_proj = Linear(num_heads * size, embed_dim, out_bias)
+        # In the place of the first three, where they are stacked (see tinynn.quant).
+        self.qkv_proj: Module | None = None
         self.q_norm = None if qk_norm is None else RMSNorm(size, qk_norm)
         self.k_norm = None if qk_norm is None else RMSNorm(size, qk_norm)
         self.rotary, self.window, self.sinks, self.dropout = rotary, window, sinks, dropout
@@ -129,12 +131,18 @@ class SelfAttention(Module):
     def _heads(self, input: Tensor) -> tuple[Tensor, ...]:
         """Query, key and value, (..., heads, head_dim)."""
         q, k, v = (
-            reshape(projection(input), *input.shape[:-1], -1, self.head_dim)
-            for projection in (self.q_proj, self.k_proj, self.v_proj)
+            reshape(part, *input.shape[:-1], -1, self.head_dim) for part in self._project(input)
         )
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         return q, k, v
+
+    def _project(self, input: Tensor) -> tuple[Tensor, ...]:
+        """Query, key and value, (..., heads * head_dim)."""
+        if self.qkv_proj is None:
+            return self.q_proj(input), self.k_proj(input), self.v_proj(input)
+        packed, size = self.qkv_proj(input), self.num_kv_heads * self.head_dim
+        return packed[..., : -2 * size], packed[..., -2 * size : -size], packed[..., -size:]
 
     def _next_step(self) -> int:
         self.step += 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinynn import nn
+from tinynn.backend.reference.quantized import ROWS
+from tinynn.ops.joining import cat
 from tinynn.quant.layers import QuantizedEmbedding, QuantizedLinear
 from tinynn.quant.matrices import FORMATS as _WHOLE
 from tinynn.quant.matrices import HalfMatrix
 from tinynn.quant.memory import gather
 from tinynn.quant.rounding import Matrix, from_gguf
 from tinynn.quant.rounding import quantize as quantize_matrix
+from tinynn.quant.stacking import stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,20 +90,44 @@ def _replace_all(
     model: Any, matrix: Callable[[str, Any], Matrix | None], activations: str = "int8"
 ) -> Any:
     """Puts matrices in the place of weights, for those that `matrix(name, weight)` gives one."""
-    placed = []
     for path, parent, name, layer in list(_layers(model)):
         found = matrix(f"{path}.weight", layer.weight)
         if found is None:
             continue
-        placed.append(found)
         if isinstance(layer, nn.Linear):
             setattr(parent, name, QuantizedLinear(found, layer.bias, activations))
             continue
         setattr(parent, name, QuantizedEmbedding(found))
         if getattr(model, "lm_head", True) is None:  # the embedding scores tokens, too
             model.lm_head = QuantizedLinear(found, None, activations)
-    gather(placed)
+    for module in model.modules():
+        _stack(module, activations)
+    gather(layer.matrix for layer in model.modules() if isinstance(layer, QuantizedLinear))
     return model
+
+
+# Layers with one input -> the one that takes their place.
+_STACKED = {
+    nn.SelfAttention: (("q_proj", "k_proj", "v_proj"), "qkv_proj"),
+    nn.FeedForward: (("gate_proj", "up_proj"), "gate_up_proj"),
+}
+
+
+def _stack(module: Any, activations: str) -> None:
+    """Makes one layer of those that have the same input, if all are of one format."""
+    names, target = _STACKED.get(type(module), ((), ""))
+    layers = [getattr(module, name) for name in names]
+    if not layers or not all(isinstance(layer, QuantizedLinear) for layer in layers):
+        return
+    matrices = [layer.matrix for layer in layers]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    fits = {matrix.format for matrix in matrices} == {matrices[0].format}
+    if not fits or any(m.shape[0] % ROWS for m in matrices) or len(biases) not in (0, len(layers)):
+        return
+    bias = nn.Parameter(cat(biases).data, requires_grad=False) if biases else None
+    setattr(module, target, QuantizedLinear(stack(matrices), bias, activations))
+    for name in names:
+        setattr(module, name, None)
 
 
 def _layers(model: Any) -> Iterator[tuple[str, Any, str, Any]]:
