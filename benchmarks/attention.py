@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.harness import arguments, duration, has_peer, header, plural, table, write_json
 from benchmarks.workers import Candidate, Pace, time_in_turn
+from tinynn.backend.devices import Device, backend_for
 
 MODULE, PEER_MODULE, PEER, READ = (
     "benchmarks.attention_calls",
@@ -194,6 +195,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", nargs="+", type=int, help="1 and 2; on a GPU, 1")
     parser.add_argument("--picture", metavar="PATH", help="draw the growth to a file")
     options = parser.parse_args(argv)
+    try:
+        backend_for(Device(options.device))
+    except RuntimeError as error:  # there is no such device here
+        parser.error(str(error))
     device, threads = options.device, options.threads or ([1, 2], [1])[options.device != "cpu"]
     pace, settings, shape, lengths = Pace(9, 0.2), DECODES[device], PREFILL, LENGTHS
     if options.quick:
