@@ -1,4 +1,4 @@
-"""Drawn digits as the data of every command, and one trained run."""
+"""Drawn digits and a made text as the data of every command, and one trained run."""
 
 import os
 from pathlib import Path
@@ -10,12 +10,24 @@ from tests.training.drawn_digits import write_dataset
 from tinynn.backend.user_cache import cache_folder
 from tinynn.cli.app import run
 
+VERSES = "".join(f"To be, or {number} times not to be: that is it.\n" for number in range(400))
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "verses.txt"
+    path.write_text(VERSES)
+    return path
+
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """A cache folder in which MNIST is drawn digits; compiled kernels are the user's own."""
+    """A cache folder in which MNIST is drawn digits and Shakespeare a few verses; compiled kernels
+    are the user's own."""
     folder = tmp_path_factory.mktemp("cache")
     write_dataset(folder / "mnist", train=1200, test=1000)
+    (folder / "shakespeare").mkdir()
+    (folder / "shakespeare" / "shakespeare.txt").write_text(VERSES)
     kernels = cache_folder() / "numba"
     kernels.mkdir(parents=True, exist_ok=True)
     (folder / "numba").symlink_to(kernels)

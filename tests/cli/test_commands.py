@@ -21,6 +21,7 @@ from tinynn.cli.app import run
 LANGUAGE = ("pull", "generate", "chat")
 COMMANDS = [
     "train mnist",
+    "train gpt",
     "evaluate",
     "predict",
     "study",
@@ -146,14 +147,19 @@ def test_help_has_examples_and_the_common_options(command, capsys):
 
 
 # What makes an example short that takes minutes as it stands.
-SHORTER = {"train": ["--epochs", "2"], "study": ["--quick"]}
+SHORTER = {
+    "train mnist": ["--epochs", "2"],
+    "train gpt": ["--steps", "2", "--layers", "1"],
+    "study": ["--quick"],
+}
 
 
-def test_examples_work(trained, capsys, tmp_path):
+def test_examples_work(trained, text_file, capsys, tmp_path):
     shutil.copytree(trained, "runs/finished")
     save(draw(7), "seven.png")
     os.mkdir("photos")
     save(255 - draw(2), "photos/two.jpg")
+    shutil.copy(text_file, "novel.txt")
     for command in COMMANDS:
         if command in LANGUAGE:  # see test_language.py
             continue
@@ -165,7 +171,7 @@ def test_examples_work(trained, capsys, tmp_path):
                 continue
             words = shlex.split(example.partition(" > ")[0])
             is_short = len(words) == 1 or {"--resume", "--quick"} & {*words}
-            assert run([*words, *([] if is_short else SHORTER.get(words[0], []))]) == 0, example
+            assert run([*words, *([] if is_short else SHORTER.get(command, []))]) == 0, example
             capsys.readouterr()
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import tinynn
-from tinynn.cli import chat, evaluate, generate, info, predict, pull, study, train
+from tinynn.cli import chat, evaluate, generate, info, predict, pull, study, train, train_gpt
 from tinynn.cli.failures import report
 
 __all__ = ["app", "run"]
@@ -21,6 +21,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=SETTINGS)
 train_app = typer.Typer(help="Train a network.", rich_markup_mode=None, context_settings=SETTINGS)
 train_app.command("mnist", epilog=train.EXAMPLES)(train.train_mnist)
+train_app.command("gpt", epilog=train_gpt.EXAMPLES)(train_gpt.train_gpt)
 app.add_typer(train_app, name="train")
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)

@@ -100,8 +100,11 @@ def did_you_mean(value: str, choices: Sequence[str]) -> str:
 
 
 def _of_training_interrupted(error: Any) -> Failure:
+    from tinynn.training.text_run import TextRunFolder
+
     run = error.checkpoint.parents[1]
-    line = f"stopped by {error.signal.name}; go on with: tinynn train mnist --resume --out {run}"
+    what = "gpt" if TextRunFolder(run).run.exists() else "mnist"
+    line = f"stopped by {error.signal.name}; go on with: tinynn train {what} --resume --out {run}"
     return Failure(line, SIGNALLED + error.signal)
 
 

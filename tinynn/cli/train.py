@@ -170,12 +170,17 @@ def read_run(out: Path, recipe: Recipe, given: list[str]) -> tuple[Recipe, Path 
     from tinynn.training.run_folder import RunFolder
 
     config = RunFolder(out).load_config()
+    refuse_changes(given, recipe, config.recipe, out)
+    return config.recipe, None if config.data is None else Path(config.data)
+
+
+def refuse_changes(given: list[str], recipe: Any, stored_recipe: Any, out: Path) -> None:
+    """Raises UsageError for a given option that is not as the run in `out` has it."""
     for name in given:
-        wanted, stored = getattr(recipe, name), getattr(config.recipe, name)
+        wanted, stored = getattr(recipe, name), getattr(stored_recipe, name)
         if wanted not in (stored, TO_BE_FOUND if name == "lr" else stored):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(
                 f"{option} is {as_written(wanted)}, but the run in {out} was begun with "
                 f"{as_written(stored)}; leave {option} out, or begin another run (--out)"
             )
-    return config.recipe, None if config.data is None else Path(config.data)

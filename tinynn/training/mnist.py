@@ -103,13 +103,7 @@ def train_mnist(
     for data unlike those of the run to go on with, and what Trainer.fit and the datasets raise.
     """
     run = RunFolder(folder)
-    if run.path.is_file():
-        raise FileExistsError(f"{run.path} is a file, expected a folder for the run (--out)")
-    if run.holds_run() and not (resume or overwrite):
-        raise FileExistsError(
-            f"{run.path} holds a run already: go on with it (--resume), replace it (--overwrite), "
-            "or choose another folder (--out)"
-        )
+    run.refuse_other_run(resume, overwrite)
     train, validation, test = load_parts(recipe, data)
     source = None if data is None else os.path.abspath(data)
     height, width = train.images.shape[1:]

@@ -29,12 +29,17 @@ UNITS = {"loss": "nats per sample", "accuracy": "%", "learning rate": "per step"
 
 
 def draw_curves(
-    history: Sequence[Mapping[str, Any]], path: StrPath, kept_epoch: int | None = None
+    history: Sequence[Mapping[str, Any]],
+    path: StrPath,
+    kept_epoch: int | None = None,
+    by: str = "epoch",
+    unit: str | None = None,
 ) -> None:
     """Draws loss, metrics and learning rate by epoch, a panel each, from the rows of metrics.jsonl.
 
     A row holds `epoch`, `learning_rate`, `train_<name>` and, where there was a validation set,
-    `validation_<name>`. A vertical line marks `kept_epoch`. ValueError when there are no rows.
+    `validation_<name>`. A vertical line marks `kept_epoch`. With `by="step"` steps are what goes
+    to the right; `unit` is that of the loss. ValueError when there are no rows.
     """
     if not history:
         raise ValueError("draw_curves: history has no rows, expected at least one finished epoch")
@@ -43,35 +48,42 @@ def draw_curves(
     panels = figure.subplots(1, len(names) + 1, squeeze=False)[0]
     for name, axes in zip(names, panels, strict=False):
         for part, style in (("train", TRAIN_STYLE), ("validation", VALIDATION_STYLE)):
-            _draw_series(axes, history, f"{part}_{name}", label=part, style=style)
+            _draw_series(axes, history, f"{part}_{name}", label=part, style=style, by=by, unit=unit)
         if kept_epoch is not None:
             label = f"kept: epoch {kept_epoch}"
             axes.axvline(kept_epoch, color="black", linestyle=":", label=label)
         axes.legend()
-    _draw_series(panels[-1], history, "learning_rate", "at the epoch's end", TRAIN_STYLE)
+    label = "at the epoch's end" if by == "epoch" else "at the step"
+    _draw_series(panels[-1], history, "learning_rate", label, TRAIN_STYLE, by)
     panels[-1].legend()
     save_figure(figure, path)
 
 
 def _draw_series(
-    axes: Axes, history: Sequence[Mapping[str, Any]], key: str, label: str, style: Mapping[str, Any]
+    axes: Axes,
+    history: Sequence[Mapping[str, Any]],
+    key: str,
+    label: str,
+    style: Mapping[str, Any],
+    by: str = "epoch",
+    unit: str | None = None,
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    points = [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
+    points = [(row[by], row[key]) for row in history if row.get(key) is not None]
     if not points:
         return
     name = key.removeprefix("train_").removeprefix("validation_").replace("_", " ")
-    unit = UNITS.get(name, "no unit")
+    unit = unit if unit and name == "loss" else UNITS.get(name, "no unit")
     epochs = [epoch for epoch, _ in points]
     values = [100 * value if unit == "%" else value for _, value in points]
     axes.plot(epochs, values, label=label, markevery=max(1, len(epochs) // 20), **style)
     if name == "loss" and min(values) > 0 and max(values) > LOG_SCALE_FROM * min(values):
         axes.set_yscale("log")
     axes.set_title(name)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(by)
     axes.set_ylabel(f"{name} ({unit})")
-    axes.set_xlim(0.5, max(epochs) + 0.5)
+    axes.set_xlim(*((0.5, max(epochs) + 0.5) if by == "epoch" else (0, 1.03 * max(epochs))))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(True, alpha=0.3)
 

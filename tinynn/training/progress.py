@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any, Protocol
 
 __all__ = [
@@ -68,22 +68,45 @@ class SilentProgress:
 
 
 class LineProgress(SilentProgress):
-    """Writes a table, a line per epoch."""
+    """Writes a table, a line per epoch.
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
+    Arguments:
+        stream: where to; None is standard output.
+        steps: of the optimizer in all epochs; where given, steps are told and not epochs, for
+            training in which an epoch is only what lies between two evaluations.
+        note: gives what is written below each line.
+    """
+
+    def __init__(
+        self,
+        stream: IO[str] | None = None,
+        steps: int | None = None,
+        note: Callable[[], str] | None = None,
+    ) -> None:
         self.stream = sys.stdout if stream is None else stream
+        self.steps, self.note = steps, note
         self.has_header = False
 
     def start(self, epochs: int, batches: int, epoch: int, batch: int) -> None:
-        self.epochs = epochs
+        self.epochs, self.batches = epochs, batches
         if (epoch or batch) and epoch < epochs:
-            self.write(f"going on from epoch {epoch + 1}, batch {batch + 1} of {batches}")
+            if self.steps is None:
+                self.write(f"going on from epoch {epoch + 1}, batch {batch + 1} of {batches}")
+            else:
+                self.write(f"going on from step {self.step(epoch, batch):,} of {self.steps:,}")
+
+    def step(self, epoch: int, batch: int) -> int:
+        """How many steps are finished."""
+        return (epoch * self.batches + batch) * (self.steps or 0) // (self.epochs * self.batches)
 
     def finish_epoch(self, row: Mapping[str, Any]) -> None:
+        by, total = ("epoch", self.epochs) if self.steps is None else ("step", self.steps)
         if not self.has_header:
-            self.write(header(row))
+            self.write(header(row, by))
             self.has_header = True
-        self.write(table_row(row, self.epochs))
+        self.write(table_row(row, total, by))
+        if self.note is not None:
+            self.write(self.note())
 
     def write(self, line: str) -> None:
         print(line, file=self.stream, flush=True)
@@ -96,12 +119,12 @@ class BarProgress(LineProgress):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self.batches = batches
+        self.epochs, self.batches = epochs, batches
         self.began, self.done_before = time.perf_counter(), epoch * batches + batch
         console = Console(file=self.stream, highlight=False)
         console.width = min(console.width, MAX_WIDTH)
         self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            TextColumn("{task.fields[place]}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[means]}  {task.fields[rate]}  {task.fields[left]}"),
             console=console,
@@ -109,8 +132,9 @@ class BarProgress(LineProgress):
             transient=True,
             expand=True,
         )
-        self.task = self.bar.add_task("", total=batches, completed=batch)
-        self.bar.update(self.task, epoch=epoch + 1, epochs=epochs, means="", rate="", left="")
+        total = batches if self.steps is None else epochs * batches
+        self.task = self.bar.add_task("", total=total)
+        self.bar.update(self.task, **self.place(epoch, batch), means="", rate="", left="")
         self.bar.start()
         super().start(epochs, batches, epoch, batch)
 
@@ -122,13 +146,19 @@ class BarProgress(LineProgress):
         left = seconds / max(done - self.done_before, 1) * (self.epochs * self.batches - done)
         self.bar.update(
             self.task,
-            completed=batch,
-            epoch=epoch + 1,
+            **self.place(epoch, batch),
             means="  ".join(f"{name} {_format(name, mean)}" for name, mean in means.items()),
             rate=f"{samples_per_second:>7,.0f}/s",
             left=f"{clock(left):>5} left",
             refresh=True,
         )
+
+    def place(self, epoch: int, batch: int) -> dict[str, Any]:
+        """Where training is, in words and in batches of what the bar stands for."""
+        if self.steps is None:
+            return {"place": f"epoch {epoch + 1}/{self.epochs}", "completed": batch}
+        words = f"step {self.step(epoch, batch):,}/{self.steps:,}"
+        return {"place": words, "completed": epoch * self.batches + batch}
 
     def write(self, line: str) -> None:
         self.bar.console.print(line, markup=False, soft_wrap=True)
@@ -137,15 +167,15 @@ class BarProgress(LineProgress):
         self.bar.stop()
 
 
-def choose_progress(progress: Progress | str | None) -> Progress:
-    """The progress for an argument: "auto", None, or one that is given."""
+def choose_progress(progress: Progress | str | None, **options: Any) -> Progress:
+    """The progress for an argument: "auto", with options of LineProgress; None; or one given."""
     if progress is None:
         return SilentProgress()
     if not isinstance(progress, str):
         return progress
     if progress != "auto":
         raise ValueError(f"progress: got {progress!r}, expected 'auto', None or an object")
-    return BarProgress() if is_live() else LineProgress()
+    return BarProgress(**options) if is_live() else LineProgress(**options)
 
 
 def is_live() -> bool:
@@ -153,7 +183,7 @@ def is_live() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
-def header(row: Mapping[str, Any]) -> str:
+def header(row: Mapping[str, Any], by: str = "epoch") -> str:
     """The titles of the table's columns.
 
     >>> row = {"epoch": 3, "step": 9, "train_loss": 0.5, "train_accuracy": 0.875, "seconds": 1.25}
@@ -162,19 +192,19 @@ def header(row: Mapping[str, Any]) -> str:
       epoch  train loss  accuracy     time
        3/20      0.5000    87.50%    1.2 s
     """
-    return "  ".join(f"{title:>{width}}" for _, title, width in _columns(row))
+    return "  ".join(f"{title:>{width}}" for _, title, width in _columns(row, by))
 
 
-def table_row(row: Mapping[str, Any], epochs: int) -> str:
-    """A row of metrics.jsonl as a line of the table."""
+def table_row(row: Mapping[str, Any], epochs: int, by: str = "epoch") -> str:
+    """A row of metrics.jsonl as a line of the table; `by` may be "step", of so many steps."""
     cells = {key: _format(key, row[key]) for key in row}
-    cells["epoch"] = f"{row['epoch']}/{epochs}"
-    return "  ".join(f"{cells[key]:>{width}}" for key, _, width in _columns(row))
+    cells[by] = f"{row[by]}/{epochs}"
+    return "  ".join(f"{cells[key]:>{width}}" for key, _, width in _columns(row, by))
 
 
-def _columns(row: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+def _columns(row: Mapping[str, Any], by: str) -> list[tuple[str, str, int]]:
     """(key, title, width) of the columns, in the order of the row."""
-    columns = [("epoch", "epoch", 7)]
+    columns = [(by, by, 7 if by == "epoch" else 11)]
     for key in row:
         if key in NOT_SHOWN:
             continue

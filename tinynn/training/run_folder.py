@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tinynn.data.normalization import MNIST_MEAN, MNIST_STD
-from tinynn.io.atomic import StrPath, atomic_write, remove_leftovers
+from tinynn.io.atomic import StrPath, atomic_write
 from tinynn.io.safetensors import load_safetensors, save_safetensors
 from tinynn.models import CNN, MLP
 from tinynn.nn import Module
 from tinynn.ops.conversion import host
 from tinynn.training.recipe import MODELS, Recipe
+from tinynn.training.run_files import RunFiles
 
 __all__ = ["RunConfig", "RunFolder"]
 
@@ -47,39 +46,16 @@ class RunConfig:
         return make(self.recipe, (self.height, self.width), len(self.classes))
 
 
-class RunFolder:
+class RunFolder(RunFiles):
     """The files of a run, by name."""
 
     def __init__(self, path: StrPath) -> None:
-        self.path = Path(path)
+        super().__init__(path)
         self.config = self.path / "config.json"
-        self.metrics = self.path / "metrics.jsonl"
-        self.checkpoints = self.path / "checkpoints"
-        self.model = self.path / "model.safetensors"
-        self.curves = self.path / "curves.png"
         self.confusion = self.path / "confusion.png"
         self.mistakes = self.path / "mistakes.png"
         self.weights = self.path / "weights.png"
         self.lr_range = self.path / "lr_range.png"
-
-    def holds_run(self) -> bool:
-        """Whether a run was begun here."""
-        return self.config.exists() or self.checkpoints.exists() or self.model.exists()
-
-    def contents(self) -> list[Path]:
-        """Those of a run's files and folders that are there."""
-        named = [path for name, path in vars(self).items() if name != "path"]
-        return [path for path in named if path.exists()]
-
-    def clear(self) -> None:
-        """Deletes the run, and nothing else that is in the folder."""
-        for path in self.contents():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        if self.path.is_dir():
-            remove_leftovers(self.path)
 
     def save_config(self, config: RunConfig) -> None:
         import tinynn

@@ -1,0 +1,191 @@
+"""`tinynn train gpt` end to end: what it prints, what it leaves, and how it ends."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import VERSES
+from tinynn.cli.app import run
+from tinynn.io import load_safetensors
+from tinynn.training import read_rows
+
+TINYNN = [sys.executable, "-m", "tinynn"]
+TINY = ["--layers", "1", "--heads", "1", "--width", "32", "--context", "32", "--warmup", "5"]
+SMALL = ["train", "gpt", *TINY, "--steps", "40", "--lr", "0.01"]
+
+
+def test_a_run_prints_its_course_and_leaves_its_files(capsys):
+    assert run(SMALL) == 0
+    lines = capsys.readouterr().out.splitlines()
+    tokens = f"{len(VERSES) - len(VERSES) // 10:,} tokens to train"
+    assert lines[0].startswith(tokens)
+    assert lines[0].endswith(f"a vocabulary of {len(set(VERSES))}")
+    assert lines[1].startswith("1 layer of 1 head, width 32, context 32,")
+    rows = [line.split()[0] for line in lines if re.match(r" +\d+/40 ", line)]
+    assert rows == [f"{step}/40" for step in range(5, 41, 5)]
+    assert sum(line.startswith("    | ") for line in lines) >= len(rows)  # samples
+    assert max(map(len, lines)) <= 90
+    history = read_rows("runs/gpt/metrics.jsonl")
+    assert lines[-1] == f"validation loss: {history[-1]['validation_loss']:.4f} nats per token"
+    assert history[-1]["validation_loss"] < 0.7 * history[0]["validation_loss"]
+    assert sorted(os.listdir("runs/gpt")) == [
+        *("checkpoints", "config.json", "curves.png", "metrics.jsonl", "model.safetensors"),
+        *("run.json", "tokenizer.json", "tokens.bin"),
+    ]
+    with Image.open("runs/gpt/curves.png") as picture:
+        assert picture.convert("L").getextrema()[0] < 50
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "bpe"])
+def test_what_it_leaves_is_generated_with(tokenizer, capsys):
+    pytest.importorskip("tokenizers")
+    pairs = ["--tokenizer", tokenizer, "--vocab-size", "280"]
+    assert run([*SMALL, *pairs, "--no-samples"]) == 0
+    capsys.readouterr()
+    assert run(["generate", "To be", "--model", "runs/gpt", "--max-new-tokens", "9"]) == 0
+    captured = capsys.readouterr()
+    assert set(captured.out) <= set(VERSES)
+    assert "9 tokens" in captured.err
+
+
+def test_transformers_reads_what_it_leaves(capsys):
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("torch")
+    assert run(SMALL) == 0
+    model, report = transformers.AutoModelForCausalLM.from_pretrained(
+        "runs/gpt", output_loading_info=True
+    )
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert model.config.n_positions == 32
+
+
+def model_of(out):
+    return load_safetensors(f"{out}/model.safetensors")
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+
+
+def test_how_it_is_carried_out_changes_nothing():
+    dropped = ["--dropout", "0.1", "--steps", "8"]
+    for out, options in (("a", []), ("b", ["--no-samples"]), ("c", ["--no-compile"])):
+        assert run([*SMALL, *dropped, *options, "--out", out]) == 0
+    assert_same(model_of("a"), model_of("b"))
+    for name, array in model_of("c").items():  # a plan may add in another order
+        np.testing.assert_allclose(array, model_of("a")[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_batches_that_make_up_a_step_are_one_large_batch():
+    exact = ["--steps", "4", "--evaluate-every", "4", "--dropout", "0"]
+    assert run([*SMALL, *exact, "--accumulate", "3", "--batch-size", "4"]) == 0
+    (row,) = read_rows("runs/gpt/metrics.jsonl")
+    assert row["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(number, status, capsys):
+    options = ["--steps", "300", "--dropout", "0.1", "--evaluate-every", "20"]
+    command = [*TINYNN, *SMALL, *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    next(line for line in process.stdout if "20/300" in line)
+    process.send_signal(number)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == status
+    assert error == (
+        f"error: stopped by {number.name}; go on with: tinynn train gpt --resume --out runs/gpt\n"
+    )
+    assert run(["train", "gpt", "--resume", "--steps", "300"]) == 0
+    assert re.search(r"going on from step \d+ of 300\n", capsys.readouterr().out)
+    assert run([*SMALL, *options, "--out", "runs/whole"]) == 0
+    assert_same(model_of("runs/gpt"), model_of("runs/whole"))
+
+
+def test_resuming_does_not_need_the_text(text_file):
+    assert run([*SMALL, "--data", str(text_file)]) == 0
+    before = Path("runs/gpt/model.safetensors").read_bytes()
+    text_file.unlink()
+    os.unlink("runs/gpt/model.safetensors")
+    assert run(["train", "gpt", "--resume"]) == 0
+    assert Path("runs/gpt/model.safetensors").read_bytes() == before
+
+
+def test_a_run_is_not_overwritten_unasked(capsys):
+    assert run(SMALL) == 0
+    assert run(SMALL) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert all(option in error for option in ("--resume", "--overwrite", "--out"))
+    assert run([*SMALL, "--steps", "1", "--overwrite"]) == 0
+    assert len(read_rows("runs/gpt/metrics.jsonl")) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        ("--heads 3", 2, "--heads is 3, expected a divisor of the width 128 that .* such as 4"),
+        ("--heads 8", 2, "--heads is 8, expected a divisor"),
+        ("--width 100", 2, "--width is 100, expected a multiple of 16 of at least 32"),
+        ("--steps 0", 2, "--steps is 0, expected a whole number of at least 1"),
+        ("--steps 100 --evaluate-every 30", 2, "a divisor of the 100 steps, such as 10"),
+        ("--tokenizer words", 2, "expected one of char, bpe"),
+        ("--vocab-size 255", 2, "--vocab-size is 255, expected a whole number of at least 256"),
+        ("--dropout 1", 2, "--dropout is 1.0"),
+        ("--accumulate 0", 2, "--accumulate is 0"),
+        ("--clip-norm 0", 2, "--clip-norm is 0.0"),
+        ("--checkpoint-every 0", 2, "--checkpoint-every is 0"),
+        ("--resume --overwrite", 2, "exclude each other"),
+        ("--resume", 1, "runs/gpt is not the folder of a run on a text"),
+        ("--data missing.txt", 1, "missing.txt: No such file"),
+        ("--data latin.txt", 1, "latin.txt is not a text in UTF-8: byte 4 is 0xdf"),
+        ("--data short.txt", 1, "short.txt has 200 characters, a context of 64 needs 650"),
+        ("--data short.txt --tokenizer bpe", 1, "tokens hold no window of 64"),
+    ],
+)
+def test_bad_input_is_one_line(options, status, message, capsys):
+    Path("latin.txt").write_bytes("Stra\xdfe".encode("latin-1"))
+    Path("short.txt").write_text("to be " * 33 + "or")
+    assert run(["train", "gpt", *options.split()]) == status
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert re.search(message, error), error
+
+
+def test_options_and_data_of_another_run_are_refused(text_file, capsys):
+    assert run(SMALL) == 0
+    assert run(["train", "gpt", "--resume", "--width", "64"]) == 2
+    assert "--width is 64, but the run in runs/gpt was begun with 32" in capsys.readouterr().err
+    assert run(["train", "gpt", "--resume", "--data", str(text_file)]) == 2
+    assert "was begun with shakespeare; leave --data out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("run.json", "{", "run.json is damaged"),
+        ("run.json", json.dumps({"format": 1, "recipe": {}}), "run.json is damaged: it lacks 'da"),
+        ("tokenizer.json", "{}", "tokenizer.json is damaged: it lacks 'model'"),
+        ("tokens.bin", "odd", "tokens.bin is damaged: it has 3 bytes"),
+    ],
+)
+def test_damaged_files_of_a_run_are_named(name, content, message, capsys):
+    assert run([*SMALL, "--steps", "1"]) == 0
+    capsys.readouterr()
+    Path("runs/gpt", name).write_text(content)
+    assert run(["train", "gpt", "--resume"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
