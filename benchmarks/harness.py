@@ -27,7 +27,12 @@ THREAD_VARIABLES = (
     "NPROC",  # of JAX
 )
 # The libraries to compare with, and the packages that they come in.
-PEERS = {"torch": "torch", "jax": "jax", "sklearn": "scikit-learn"}
+PEERS = {
+    "torch": "torch",
+    "jax": "jax",
+    "sklearn": "scikit-learn",
+    "llama_cpp": "llama-cpp-python",
+}
 # Until its own program is loaded, Linux counts as a process's memory that of the process which
 # starts it. So the process to be measured is started by one that has little.
 MEASURE_CHILD = """

@@ -13,6 +13,7 @@ from benchmarks import (
     attention,
     attention_calls,
     epoch,
+    generation,
     import_time,
     memory,
     models,
@@ -317,6 +318,13 @@ def test_attention_with_peers_fits(capsys):
     }
     attention.report_decode([figure], "cpu")
     assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDTH
+
+
+@pytest.mark.network
+def test_generation(tmp_path, capsys):
+    output, figures = figures_of(generation.main, ["--threads", "1"], tmp_path, capsys)
+    assert re.search(r"^a prompt of 512 +1 +[0-9]+", output, re.MULTILINE)
+    assert [its["task"].split()[0] for its in figures["figures"]] == ["a", "a", "16"]
 
 
 def test_every_byte_is_read(threads):
