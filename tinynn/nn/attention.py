@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinynn.backend import recording
-from tinynn.backend.random import next_stream
 from tinynn.nn import functional as F
 from tinynn.nn import init
 from tinynn.nn.attention_arguments import (
@@ -15,12 +13,12 @@ from tinynn.nn.attention_arguments import (
     check_sequences,
     merged_mask,
 )
+from tinynn.nn.drawing import Drawing
 from tinynn.nn.linear import Linear
-from tinynn.nn.module import Module
 from tinynn.nn.parameter import Parameter
 from tinynn.ops.attention_weights import attention_weights, per_head, widened
 from tinynn.ops.conversion import to
-from tinynn.ops.creation import empty, tensor
+from tinynn.ops.creation import empty
 from tinynn.ops.linear_algebra import matmul
 from tinynn.ops.reduction import mean
 from tinynn.ops.shape import permute, reshape, squeeze, unsqueeze
@@ -63,7 +61,7 @@ class AttentionCache(Protocol):
         ...
 
 
-class MultiheadAttention(Module):
+class MultiheadAttention(Drawing):
     """Attention in `num_heads` parts of the width, each with keys of its own to look for.
 
     out_proj(concatenation of softmax(q_h k_h^T / sqrt(head_dim)) v_h), where q, k and v are linear
@@ -100,8 +98,6 @@ class MultiheadAttention(Module):
     >>> out.shape, weights.shape
     ((3, 5, 8), (3, 5, 5))
     """
-
-    counters = ("step",)
 
     def __init__(
         self,
@@ -171,9 +167,11 @@ class MultiheadAttention(Module):
         self.in_proj_bias = Parameter(empty(embed_dim + 2 * kv_dim, **options)) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, **options)
         self.rotary = rotary
-        self.stream = next_stream() if dropout else 0
-        self.step = 0
+        self.start_drawing()
         self.reset_parameters()
+
+    def draws(self) -> bool:
+        return bool(self.dropout)
 
     def reset_parameters(self) -> None:
         """Draws the weights of the projections anew, and sets the biases to 0."""
@@ -269,9 +267,7 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         """[N, heads, L, head_dim], and [N, heads, L, S] if wanted."""
         p = self.dropout if self.training else 0.0
-        counters: dict[str, Any] = {}
-        if p:
-            counters = {"stream": self.stream, "step": recording.live(self._next_step, "int64")}
+        numbers = self.next_numbers() if p else {}
         if not need_weights:
             result = F.scaled_dot_product_attention(
                 q,
@@ -281,12 +277,12 @@ class MultiheadAttention(Module):
                 p,
                 enable_gqa=self.num_kv_heads < self.num_heads,
                 **options,
-                **counters,
+                **numbers,
             )
             return result, None
         weights = attention_weights(q, k, mask, scale=1 / math.sqrt(self.head_dim), **options)
         if p:
-            weights = F.dropout(weights, p, **counters)
+            weights = F.dropout(weights, p, **numbers)
         result = matmul(weights, per_head(widened(v), self.num_heads))
         return to(result, dtype=q.data.dtype), to(weights, dtype=q.data.dtype)
 
@@ -323,16 +319,6 @@ class MultiheadAttention(Module):
         else:
             rows, lead = permute(x, 2, 0, 1, 3), (length, batch)
         return reshape(rows, *lead, self.embed_dim)
-
-    def _next_step(self) -> int:
-        self.step += 1
-        return self.step - 1
-
-    def get_extra_state(self) -> Tensor | None:
-        return tensor([self.stream, self.step]) if self.dropout else None
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.stream, self.step = state.tolist()
 
     def extra_repr(self) -> str:
         grouped = (

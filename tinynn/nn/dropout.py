@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinynn.backend import recording
-from tinynn.backend.random import next_stream
 from tinynn.nn import functional as F
-from tinynn.nn.module import Module
-from tinynn.ops.creation import tensor
+from tinynn.nn.drawing import Drawing
 
 if TYPE_CHECKING:
     from tinynn.autograd import Tensor
 
 
-class Dropout(Module):
+class Dropout(Drawing):
     """y = x * mask / (1 - p), the mask being 0 with probability p; in eval mode y = x.
 
     Srivastava et al. (2014). The mask is a function of the seed, this layer's stream (its number
@@ -37,30 +34,16 @@ class Dropout(Module):
     [1.0, 1.0, 1.0]
     """
 
-    counters = ("step",)
-
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout: p must be between 0 and 1, got {p}")
         self.p = p
-        self.stream = next_stream()
-        self.step = 0
+        self.start_drawing()
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return input
-        step = recording.live(self._next_step, "int64")
-        return F.dropout(input, self.p, stream=self.stream, step=step)
-
-    def _next_step(self) -> int:
-        self.step += 1
-        return self.step - 1
-
-    def get_extra_state(self) -> Tensor:
-        return tensor([self.stream, self.step])
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.stream, self.step = state.tolist()
+        return F.dropout(input, self.p, **self.next_numbers())
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

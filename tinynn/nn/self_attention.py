@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tinynn.backend import recording
-from tinynn.backend.random import next_stream
 from tinynn.nn import functional as F
+from tinynn.nn.drawing import Drawing
 from tinynn.nn.linear import Linear
 from tinynn.nn.module import Module
 from tinynn.nn.normalization import RMSNorm
-from tinynn.ops.creation import tensor
 from tinynn.ops.shape import permute, reshape
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from tinynn.nn.rotary import RotaryEmbedding
 
 
-class SelfAttention(Module):
+class SelfAttention(Drawing):
     """Causal attention of tokens to those before them: (N, L, embed_dim) -> (N, L, embed_dim).
 
     Where `MultiheadAttention` is PyTorch's, this one has the parameters of Hugging Face's language
@@ -45,8 +43,6 @@ class SelfAttention(Module):
     >>> layer(tn.randn(3, 5, 64)).shape
     (3, 5, 64)
     """
-
-    counters = ("step",)
 
     def __init__(
         self,
@@ -85,8 +81,10 @@ class SelfAttention(Module):
         self.q_norm = None if qk_norm is None else RMSNorm(size, qk_norm)
         self.k_norm = None if qk_norm is None else RMSNorm(size, qk_norm)
         self.rotary, self.window, self.sinks, self.dropout = rotary, window, sinks, dropout
-        self.stream = next_stream() if dropout else 0
-        self.step = 0
+        self.start_drawing()
+
+    def draws(self) -> bool:
+        return bool(self.dropout)
 
     def forward(
         self, input: Tensor, *, cache: AttentionCache | None = None, layer: int = 0
@@ -110,9 +108,7 @@ class SelfAttention(Module):
         if self.rotary is not None:
             q, k = self.rotary(q), self.rotary(k)
         p = self.dropout if self.training else 0.0
-        counters: dict[str, Any] = {}
-        if p:
-            counters = {"stream": self.stream, "step": recording.live(self._next_step, "int64")}
+        numbers = self.next_numbers() if p else {}
         out = F.scaled_dot_product_attention(
             q,
             k,
@@ -123,7 +119,7 @@ class SelfAttention(Module):
             enable_gqa=self.num_kv_heads < self.num_heads,
             window=self.window,
             sinks=self.sinks,
-            **counters,
+            **numbers,
         )
         result: Tensor = self.o_proj(reshape(permute(out, 0, 2, 1, 3), *input.shape[:2], -1))
         return result
@@ -143,13 +139,3 @@ class SelfAttention(Module):
             return self.q_proj(input), self.k_proj(input), self.v_proj(input)
         packed, size = self.qkv_proj(input), self.num_kv_heads * self.head_dim
         return packed[..., : -2 * size], packed[..., -2 * size : -size], packed[..., -size:]
-
-    def _next_step(self) -> int:
-        self.step += 1
-        return self.step - 1
-
-    def get_extra_state(self) -> Tensor | None:
-        return tensor([self.stream, self.step]) if self.dropout else None
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.stream, self.step = state.tolist()
