@@ -1,9 +1,12 @@
 """A conversation against one that reads everything anew in each turn."""
 
+import numpy as np
 import pytest
 
 from tests.generation.conftest import tiny
 from tinynn.generation import Conversation, generate
+from tinynn.generation.steps import Steps
+from tinynn.inference import KVCache
 
 
 def said(conversation, content):
@@ -30,6 +33,30 @@ def test_a_reply_that_is_stopped_counts_as_far_as_it_came(model):
     pieces.close()
     assert conversation.messages[-1] == {"role": "assistant", "content": text}
     assert said(conversation, "go on")
+
+
+def test_a_reply_may_be_stopped_at_any_token_of_a_step():
+    """Also where some of its drafts proved wrong: what the cache holds is what was said."""
+    model = tiny()
+    for taken in range(1, 25):
+        conversation = Conversation(model, max_new_tokens=30, drafts=6)
+        said(conversation, "the cat the cat the cat")
+        pieces = conversation.send("the cat the cat")
+        for _ in range(taken):
+            if next(pieces, None) is None:
+                break
+        pieces.close()
+        cache, slot = conversation._cache, conversation._slot
+        known = conversation._known
+        assert len(known) >= cache.length(slot) - 1
+        other = Steps(model, KVCache(2, 1, 32, capacity=256))
+        fresh = other.cache.start()
+        other.scores(known, other.cache.batch([fresh], [len(known)]), [len(known) - 1], 0)
+        held = min(len(known), cache.length(slot))
+        for ours, theirs in zip(
+            cache.contents(slot, 1), other.cache.contents(fresh, 1), strict=True
+        ):
+            np.testing.assert_allclose(ours[:held], theirs[:held], rtol=1e-3, atol=1e-3)
 
 
 def test_reset_forgets_all_but_the_system(model):

@@ -69,7 +69,9 @@ class Conversation:
             )
         requests, settings, _ = requests_of(self.model, prompt, self.max_new_tokens, **self.options)
         ((text,),) = requests
-        self._make_room(requests, settings)
+        if self._cache is None:  # of the whole context; it takes memory as it fills
+            self._cache = cache_for(self.model, [context], settings)
+            self._steps, self._slot = Steps(self.model, self._cache), self._cache.start()
         # At least the last token goes through the model, for it is what the reply begins with.
         same = takewhile(
             lambda pair: pair[0] == pair[1], zip(prompt[:-1], self._known, strict=False)
@@ -89,13 +91,3 @@ class Conversation:
             held = self._cache.length(self._slot)
             self._known = (prompt + text.generated)[:held]
             self.messages = [*messages, {"role": "assistant", "content": reply}]
-
-    def _make_room(self, requests: Any, settings: Any) -> None:
-        """A cache that holds the whole context is made once; it takes memory as it fills."""
-        if self._cache is None:
-            ((text,),) = requests
-            ending = text.ending
-            text.ending = ending._replace(length=self.model.config.max_positions - len(text.prompt))
-            self._cache = cache_for(self.model, requests, settings)
-            self._steps = Steps(self.model, self._cache)
-            text.ending, self._slot = ending, self._cache.start()

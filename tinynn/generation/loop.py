@@ -92,12 +92,14 @@ def _plain(model: Transformer, text: Text) -> Iterator[Piece]:
     """Without a cache: all tokens go through the model for each new one."""
     while text.finish_reason is None:
         with no_grad():
-            scores = model(tensor([text.prompt + text.generated])).numpy()[0, -1]
+            given = tensor([text.prompt + text.generated], device=model.device)
+            scores = model(given).to("cpu").numpy()[0, -1]
         yield text.append(text.choose(scores), scores)
 
 
 def _cached(model: Transformer, requests: Sequence[Request], settings: Options) -> Iterator[Piece]:
-    steps = Steps(model, cache_for(model, requests, settings))
+    lengths = [len(text.prompt) + text.ending.length for request in requests for text in request]
+    steps = Steps(model, cache_for(model, lengths, settings))
     waiting: deque[Request] = deque(requests)
     active: list[Text] = []
     while waiting or active:
@@ -133,7 +135,6 @@ def _step(steps: Steps, active: Sequence[Text], settings: Options) -> list[tuple
     ready: list[Text] = []
     for text in active:
         chunk, text.pending = text.pending[: settings.chunk], text.pending[settings.chunk :]
-        text.drafts = []
         if not text.pending:
             room = text.ending.length - len(text.generated) - 1
             if settings.drafts and text.generated and room > 0:
@@ -154,16 +155,20 @@ def _step(steps: Steps, active: Sequence[Text], settings: Options) -> list[tuple
     return results
 
 
-def _taken(cache: KVCache, text: Text, scores: Array) -> Iterator[Piece]:
-    """The tokens that a step gives: one, and one more for each draft that proves right."""
-    accepted = 0
+def _taken(cache: KVCache, text: Text, scores: Array) -> list[Piece]:
+    """The tokens that a step gives: one, and one more for each draft that proves right.
+
+    Wrong drafts leave the cache before anybody sees a token, and may see no more of them.
+    """
+    pieces: list[Piece] = []
     for row, draft in zip(scores, [*text.drafts, None], strict=False):
         token = text.choose(row)
-        yield text.append(token, row)
+        pieces.append(text.append(token, row))
         if token != draft or text.finish_reason is not None:
             break
-        accepted += 1
-    wrong = len(text.drafts) - accepted
+    # The last one was not a draft, or ends the text.
+    wrong = len(text.drafts) - (len(pieces) - 1)
     if wrong:
         cache.truncate(text.slot, cache.length(text.slot) - wrong)
     text.drafts, text.pending = [], [text.generated[-1]]
+    return pieces

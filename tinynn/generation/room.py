@@ -11,27 +11,28 @@ from tinynn.inference import KVCache
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tinynn.generation.requests import Options, Request
-    from tinynn.generation.sequence import Text
+    from tinynn.generation.requests import Options
     from tinynn.models import Transformer
 
 BLOCK = 16
 
 
-def cache_for(model: Transformer, requests: Sequence[Request], settings: Options) -> KVCache:
+def cache_for(model: Transformer, lengths: Sequence[int], settings: Options) -> KVCache:
     """A cache for as many texts as are generated side by side, each as long as it may become.
+
+    Arguments:
+        model: what it is for.
+        lengths: of each text, in tokens.
+        settings: how many are generated side by side, in what pieces, and what is kept.
 
     MemoryError where that is more than there is.
     """
     config = model.config
     # All layers give back what has left the window only if all have one.
     window = config.window if config.window_from == 0 else None
-    lengths = sorted(
-        (_positions(text, window, settings) for request in requests for text in request),
-        reverse=True,
-    )
+    positions = sorted((_positions(length, window, settings) for length in lengths), reverse=True)
     together = max(settings.batch_size, settings.n)
-    capacity = sum(lengths[:together])
+    capacity = sum(positions[:together])
     dtype = as_dtype(settings.cache_dtype)
     vectors = 2 * config.num_layers * config.num_kv_heads * capacity
     size = vectors * (config.head_dim * dtype.itemsize + (4 if dtype.name == "int8" else 0))
@@ -54,9 +55,9 @@ def cache_for(model: Transformer, requests: Sequence[Request], settings: Options
     )
 
 
-def _positions(text: Text, window: int | None, settings: Options) -> int:
+def _positions(length: int, window: int | None, settings: Options) -> int:
     """How many positions a text may hold at once, in whole blocks and one to copy."""
-    length = len(text.prompt) + text.ending.length + settings.drafts
+    length += settings.drafts
     if window is not None:
         length = min(length, window + settings.chunk + settings.drafts + BLOCK)
     return (-(-length // BLOCK) + 1) * BLOCK
