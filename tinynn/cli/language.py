@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any
 
 import typer
+
+from tinynn.backend.machine import usable_cores
 
 ModelOption = Annotated[
     str,
@@ -49,7 +50,7 @@ CoresOption = Annotated[
 
 def cores(threads: int | None) -> int:
     """The number of threads: as many as this process may use, where none is given."""
-    return len(os.sched_getaffinity(0)) if threads is None else threads
+    return usable_cores() if threads is None else threads
 
 
 def loaded(path_or_name: str, quantize: str, device: str) -> Any:

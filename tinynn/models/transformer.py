@@ -141,8 +141,12 @@ class Transformer(nn.Module):
             )
         x = self.embed_tokens(tokens)
         if self.embed_positions is not None:
-            lengthwise = arange(tokens.shape[-1], device=tokens.device)
-            x = x + self.embed_positions(lengthwise if cache is None else cache.positions)
+            places = (
+                cache.positions
+                if cache is not None
+                else arange(tokens.shape[1], device=tokens.device)
+            )
+            x = x + self.embed_positions(places)
         x = self.dropout(x)
         for layer in self.layers:
             x = layer(x, cache)

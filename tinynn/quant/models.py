@@ -66,10 +66,10 @@ def place_matrices(
             float32 where it has others.
         activations: see `quantize`.
     """
-    parameters = dict(model.named_parameters())
+    parameters, left = dict(model.named_parameters()), dict(matches)
 
     def matrix(name: str, weight: Any) -> Matrix | None:
-        match = matches.pop(name)
+        match = left.pop(name)
         if format != STORED:
             return quantize_matrix(match.array(), format)
         kind, stored = match.stored.type, match.stored
@@ -81,7 +81,7 @@ def place_matrices(
         return None
 
     _replace_all(model, matrix, activations)
-    for name, match in matches.items():
+    for name, match in left.items():
         parameters[name].data = match.array()
     return model
 
