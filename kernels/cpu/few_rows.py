@@ -60,10 +60,7 @@ def dots(rows: int) -> Any:
                     for r in range(rows):
                         _add(builder, sums[r * columns + t], left[r], right)
             found = totals(builder, [builder.load(register) for register in sums], builder.fadd)
-            for r, place in enumerate(steps(builder, o, out_pitch, rows)):
-                part = shuffle(builder, found, found, range(r * columns, (r + 1) * columns))
-                target = address(context, builder, out, out_, place)
-                builder.store(part, builder.bitcast(target, part.type.as_pointer()), align=4)
+            deal(context, builder, found, out, out_, steps(builder, o, out_pitch, rows))
             return context.get_dummy_value()
 
         return types.void(x, _ip, _ip, matrix, _ip, _ip, _ip, out, _ip, _ip), generate
@@ -135,6 +132,15 @@ def steps(builder: Any, first: Any, pitch: Any, count: int) -> list[Any]:
     while len(places) < count:
         places.append(builder.add(places[-1], pitch))
     return places
+
+
+def deal(context: Any, builder: Any, found: Any, out: Any, data: Any, places: list[Any]) -> None:
+    """Stores a vector of sums, as many for each row as there are places for rows."""
+    columns = LANES // len(places)
+    for r, place in enumerate(places):
+        part = shuffle(builder, found, found, range(r * columns, (r + 1) * columns))
+        target = address(context, builder, out, data, place)
+        builder.store(part, builder.bitcast(target, part.type.as_pointer()), align=4)
 
 
 def totals(builder: Any, vectors: list[Any], add: Any) -> Any:

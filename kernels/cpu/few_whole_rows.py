@@ -18,7 +18,7 @@ from numba.extending import intrinsic, overload
 
 from tinynn.kernels.cpu.compiler import CONTRACT
 from tinynn.kernels.cpu.elementary import ROUNDER, f32
-from tinynn.kernels.cpu.few_rows import LANES, registers, steps, totals
+from tinynn.kernels.cpu.few_rows import LANES, deal, registers, steps, totals
 from tinynn.kernels.cpu.reductions import magnitude
 from tinynn.kernels.cpu.vectors import address, multiply_add, shuffle, spread
 
@@ -69,10 +69,7 @@ def whole_dots(rows: int) -> Any:
                 add_products(whole, LANES)
             found = totals(builder, [builder.load(register) for register in sums], builder.add)
             found = builder.sitofp(found, _FLOATS)
-            for r, place in enumerate(steps(builder, o, out_pitch, rows)):
-                part = shuffle(builder, found, found, range(r * columns, (r + 1) * columns))
-                target = address(context, builder, out, out_, place)
-                builder.store(part, builder.bitcast(target, part.type.as_pointer()), align=4)
+            deal(context, builder, found, out, out_, steps(builder, o, out_pitch, rows))
             return context.get_dummy_value()
 
         return types.void(x, _ip, _ip, matrix, _ip, _ip, _ip, out, _ip, _ip), generate
