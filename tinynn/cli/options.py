@@ -23,6 +23,23 @@ DataOption = Annotated[
     ),
 ]
 
+CompileOption = Annotated[
+    bool,
+    typer.Option("--compile/--no-compile", help="Record the step once and replay it: faster."),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in --out, with its options.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
+
+
+def check_run(resume: bool, overwrite: bool, checkpoint_every: int | None) -> None:
+    """Checks the options of a training's run."""
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise UsageError(f"--checkpoint-every is {checkpoint_every}, expected at least 1")
+
 
 def prepare(device: str, seed: int, threads: int) -> None:
     """Checks the shared options and puts them into force."""

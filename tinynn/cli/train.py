@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tinynn.cli.failures import UsageError, as_written
-from tinynn.cli.options import DataOption, DeviceOption, SeedOption, ThreadsOption, prepare
+from tinynn.cli.options import (
+    CompileOption,
+    DataOption,
+    DeviceOption,
+    OverwriteOption,
+    ResumeOption,
+    SeedOption,
+    ThreadsOption,
+    check_run,
+    prepare,
+)
 
 if TYPE_CHECKING:
     from tinynn.training.recipe import Recipe
@@ -92,16 +102,9 @@ def train_mnist(
     checkpoint_every: Annotated[
         int | None, typer.Option(metavar="STEPS", help="Checkpoints within epochs, too.")
     ] = None,
-    compile: Annotated[
-        bool,
-        typer.Option("--compile/--no-compile", help="Record the step once and replay it: faster."),
-    ] = True,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out, with its options.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run in --out.")
-    ] = False,
+    compile: CompileOption = True,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train an MLP or a CNN on MNIST, or on images in its form.
 
@@ -113,10 +116,7 @@ def train_mnist(
     from tinynn.training.run_folder import RunFolder
 
     prepare(device, seed, threads)
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise UsageError(f"--checkpoint-every is {checkpoint_every}, expected at least 1")
+    check_run(resume, overwrite, checkpoint_every)
     options = {name: context.params[name] for name in RECIPE_NAMES}
     recipe = Recipe(**options | {"lr": parse_lr(lr), "hidden": parse_hidden(hidden)})
     if resume:

@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from tinynn.cli.failures import UsageError
-from tinynn.cli.options import DeviceOption, SeedOption, ThreadsOption, prepare
+from tinynn.cli.options import (
+    CompileOption,
+    DeviceOption,
+    OverwriteOption,
+    ResumeOption,
+    SeedOption,
+    ThreadsOption,
+    check_run,
+    prepare,
+)
 from tinynn.cli.train import is_given, refuse_changes
 
 __all__ = ["EXAMPLES", "train_gpt"]
@@ -72,16 +81,9 @@ def train_gpt(
     checkpoint_every: Annotated[
         int | None, typer.Option(metavar="STEPS", help="Checkpoints between, too.")
     ] = None,
-    compile: Annotated[
-        bool,
-        typer.Option("--compile/--no-compile", help="Record the step once and replay it: faster."),
-    ] = True,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out, with its options.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run in --out.")
-    ] = False,
+    compile: CompileOption = True,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train a small GPT from scratch on a text.
 
@@ -93,10 +95,7 @@ def train_gpt(
     from tinynn.training.text_run import TextRunFolder
 
     prepare(device, seed, threads)
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise UsageError(f"--checkpoint-every is {checkpoint_every}, expected at least 1")
+    check_run(resume, overwrite, checkpoint_every)
     options = {name: context_.params[name] for name in RECIPE_NAMES}
     if resume:
         stored = TextRunFolder(out).load()
