@@ -12,9 +12,12 @@ import pytest
 from tests.generation.conftest import METADATA, tiny
 from tinynn.cli.app import run
 from tinynn.generation import generate
+from tinynn.inference import KVCache
 from tinynn.io import write_gguf
 from tinynn.models import stored_weights
 from tinynn.models.families import GGUF
+
+CACHE_DTYPES = "cache_dtype must be float32, float16, bfloat16 or int8, got 'int4'"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,35 @@ def test_generate_draws_as_it_is_told(file, model, capsys):
     assert texts[0] == texts[1] != texts[2]
     expected = generate(model, "the cat", 20, temperature=1.5, top_k=9, seed=3)
     assert texts[0] == expected.text + "\n"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8"])
+def test_generate_keeps_keys_and_values_in_a_dtype(dtype, file, model, capsys, monkeypatch):
+    kept = caches_of(monkeypatch)
+    options = ["--model", file, "--max-new-tokens", "20", "--cache-dtype", dtype]
+    assert run(["generate", "the cat", *options, "--quantize", "none"]) == 0
+    assert kept == [dtype]
+    assert capsys.readouterr().out == generate(model, "the cat", 20, cache_dtype=dtype).text + "\n"
+
+
+def test_chat_keeps_keys_and_values_in_a_dtype(file, capsys, monkeypatch):
+    kept = caches_of(monkeypatch)
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\nagain\n"))
+    options = ["--model", file, "--max-new-tokens", "5", "--cache-dtype", "int8"]
+    assert run(["chat", *options]) == 0
+    assert kept == ["int8"]
+
+
+def caches_of(monkeypatch):
+    """A list that gets the dtype of each cache that is made."""
+    kept, make = [], KVCache.__init__
+
+    def noted(self, *args, **kwargs):
+        make(self, *args, **kwargs)
+        kept.append(self.dtype.name)
+
+    monkeypatch.setattr(KVCache, "__init__", noted)
+    return kept
 
 
 def test_generate_reads_a_prompt_from_a_pipe(file, model):
@@ -112,6 +144,8 @@ def test_examples_work(command, file, capsys, monkeypatch):
         (["generate", "a", "--model", "FILE", "--threads", "0"], 2, "--threads is 0"),
         (["generate", "a", "--modell", "x"], 2, "No such option: --modell"),
         (["generate", "a", "--model", "FILE", "--quantize", "int3"], 1, "quantize 'int3' is not a"),
+        (["generate", "a", "--model", "FILE", "--cache-dtype", "int4"], 1, CACHE_DTYPES),
+        (["chat", "--model", "FILE", "--cache-dtype", "int4"], 1, CACHE_DTYPES),
         (["pull", "gpt9"], 1, "there is no model 'gpt9', only smollm2"),
     ],
 )

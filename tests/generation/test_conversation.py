@@ -77,6 +77,27 @@ def test_a_conversation_that_is_too_long_is_refused_and_stays_as_it_was(model):
     said(conversation, "short")
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"cache_dtype": "int4"}, TypeError, "cache_dtype must be float32, .* got 'int4'"),
+        ({"top_p": 0.0}, ValueError, "top_p must be above 0"),
+        ({"temprature": 1.0}, TypeError, "temprature is not an option"),
+    ],
+)
+def test_options_are_checked_before_anything_is_said(model, options, error, says):
+    with pytest.raises(error, match=says):
+        Conversation(model, **options)
+
+
+def test_keys_and_values_are_kept_in_a_dtype(model):
+    conversation = Conversation(model, max_new_tokens=8, cache_dtype="int8")
+    prompt = model.tokenizer.chat([{"role": "user", "content": "hi there"}])
+    ids = model.tokenizer.encode(prompt, add_special=False)
+    assert said(conversation, "hi there") == generate(model, ids, 8, cache_dtype="int8").text
+    assert conversation._cache.dtype == "int8"
+
+
 def test_a_model_that_cannot_talk_is_refused():
     model = tiny()
     model.tokenizer = None

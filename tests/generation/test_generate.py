@@ -179,7 +179,8 @@ def test_a_model_without_a_tokenizer_takes_ids():
         ("a", {"seed": [1, 2]}, ValueError, "2 seeds for 1 texts"),
         ("a", {"drafts": 2, "temperature": 1.0}, ValueError, "drafts are for temperature 0"),
         ("a", {"temprature": 1.0}, TypeError, "temprature is not an option; there are batch_size"),
-        ("a", {"cache_dtype": "int16"}, TypeError, "dtype must be float32, .* got int16"),
+        ("a", {"cache_dtype": "int16"}, TypeError, "cache_dtype must be float32, .* got 'int16'"),
+        ("a", {"cache_dtype": "int4"}, TypeError, "cache_dtype must be float32, .* got 'int4'"),
     ],
 )
 def test_what_is_refused(model, prompts, options, error, says):

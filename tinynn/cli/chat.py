@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tinynn.cli.language import (
+    CacheDtypeOption,
     CoresOption,
     MaxNewTokensOption,
     MinPOption,
@@ -47,6 +48,7 @@ def chat(
     top_p: TopPOption = 0.95,
     min_p: MinPOption = 0.0,
     repetition_penalty: RepetitionOption = 1.1,
+    cache_dtype: CacheDtypeOption = "float32",
     device: DeviceOption = "cpu",
     threads: CoresOption = None,
     seed: SeedOption = 0,
@@ -59,6 +61,7 @@ def chat(
 
     prepare(device, seed, cores(threads))
     options = sampling(temperature, top_k, top_p, min_p, repetition_penalty)
+    options["cache_dtype"] = cache_dtype
     language_model = loaded(model, quantize, device)
     conversation = generation.Conversation(language_model, system, max_new_tokens, **options)
     is_terminal = sys.stdin.isatty()

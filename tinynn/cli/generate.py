@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tinynn.cli.language import (
+    CacheDtypeOption,
     CoresOption,
     MaxNewTokensOption,
     MinPOption,
@@ -52,6 +53,7 @@ def generate(
     drafts: Annotated[
         int, typer.Option("--drafts", help="Tokens that prompt look-up may propose in a step.")
     ] = 0,
+    cache_dtype: CacheDtypeOption = "float32",
     device: DeviceOption = "cpu",
     threads: CoresOption = None,
     seed: SeedOption = 0,
@@ -72,6 +74,7 @@ def generate(
         **options,
         stop=stop or (),
         drafts=drafts,
+        cache_dtype=cache_dtype,
         seed=seed,
     )
     start = first = time.perf_counter()

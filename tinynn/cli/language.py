@@ -43,6 +43,15 @@ MinPOption = Annotated[
 RepetitionOption = Annotated[
     float, typer.Option("--repetition-penalty", help="Above 1: against what was there before.")
 ]
+CacheDtypeOption = Annotated[
+    str,
+    typer.Option(
+        "--cache-dtype",
+        metavar="DTYPE",
+        help="What keys and values are kept in: float32; float16 or bfloat16, half the memory; "
+        "int8, a quarter.",
+    ),
+]
 CoresOption = Annotated[
     int | None, typer.Option("--threads", help="Threads that compute; by default all cores.")
 ]

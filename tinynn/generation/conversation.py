@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from tinynn.generation.loop import advance
-from tinynn.generation.requests import requests_of
+from tinynn.generation.requests import options_of, requests_of
 from tinynn.generation.room import cache_for
 from tinynn.generation.steps import Steps
 
@@ -29,7 +29,8 @@ class Conversation:
         messages: [{"role": "system", "user" or "assistant", "content": text}, ...].
         reused, read: how many tokens of the last prompt were in the cache, and how many were not.
 
-    Raises ValueError for a model without a tokenizer or a chat template.
+    Raises ValueError for a model without a tokenizer or a chat template, and what `generate` raises
+    for options.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Conversation:
     ) -> None:
         if getattr(model, "tokenizer", None) is None:
             raise ValueError("Conversation: the model has no tokenizer")
+        options_of(options)
         self.model, self.system = model, system
         self.max_new_tokens, self.options = max_new_tokens, options
         self._cache: Any = None

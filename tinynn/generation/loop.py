@@ -42,15 +42,16 @@ def generate(model: Transformer, prompts: Any, max_new_tokens: int = 128, **opti
         drafts: how many tokens prompt look-up may propose in a step, for temperature 0 only; the
             text is the same.
         use_cache: without a cache all is computed again for each token.
-        cache_dtype: what keys and values are kept in.
+        cache_dtype: what keys and values are kept in: "float32"; "float16" or "bfloat16", half the
+            memory; "int8" with a scale for each vector, about a quarter.
         chunk: the most tokens of a prompt that go through the model in one step.
         batch_size: how many texts are generated side by side; others wait.
 
     Returns a `Result` for each text, n for each prompt; a single one for a single prompt and n = 1.
 
     Raises ValueError for options out of range and for a prompt that is empty or longer than the
-    context, TypeError for prompts that are neither strings nor ids, and MemoryError, before any is
-    taken, where the cache has no room.
+    context, TypeError for prompts that are neither strings nor ids and for another cache_dtype, and
+    MemoryError, before any is taken, where the cache has no room.
 
     >>> import tinynn as tn
     >>> from tinynn.models import Transformer, TransformerConfig

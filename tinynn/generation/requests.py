@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from tinynn.backend.dtypes import as_dtype
 from tinynn.generation.sampling import Sampling
 from tinynn.generation.sequence import Ending, Text
+from tinynn.inference import CACHE_DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tinynn.models import Transformer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """See `generate` for what they mean. ValueError for one that is out of range."""
+    """See `generate` for what they mean. ValueError for one that is out of range, TypeError for a
+    dtype that no cache has."""
 
     stop: Sequence[str] = ()
     stop_tokens: Sequence[int] | None = None
@@ -39,6 +42,11 @@ class Options:
             raise ValueError(f"generate: logprobs must be None or 0 or more, got {self.logprobs}")
         if not all(isinstance(stop, str) and stop for stop in self.stop):
             raise ValueError(f"generate: stop must be strings that are not empty, got {self.stop}")
+        if not _is_cache_dtype(self.cache_dtype):
+            raise TypeError(
+                "generate: cache_dtype must be float32, float16, bfloat16 or int8, got "
+                f"{self.cache_dtype!r}"
+            )
 
 
 Request = list[Text]  # of one prompt: it is read for the first, the others share what it has read
@@ -48,7 +56,7 @@ def requests_of(
     model: Transformer, prompts: Any, max_new_tokens: int, **given: Any
 ) -> tuple[list[Request], Options, bool]:
     """The texts to be generated, the options, and whether there is a single text."""
-    sampling, options = _options(given)
+    sampling, options = options_of(given)
     if max_new_tokens < 1:
         raise ValueError(f"generate: max_new_tokens must be at least 1, got {max_new_tokens}")
     if options.drafts and (sampling.temperature > 0 or not options.use_cache):
@@ -78,7 +86,8 @@ def requests_of(
     return requests, options, single and options.n == 1
 
 
-def _options(given: dict[str, Any]) -> tuple[Sampling, Options]:
+def options_of(given: Mapping[str, Any]) -> tuple[Sampling, Options]:
+    """What `generate` is given by name, checked; TypeError for a name that it does not know."""
     known = {field.name for field in fields(Sampling)}, {field.name for field in fields(Options)}
     unknown = set(given) - known[0] - known[1]
     if unknown:
@@ -88,6 +97,13 @@ def _options(given: dict[str, Any]) -> tuple[Sampling, Options]:
         )
     sampling, options = ({key: given[key] for key in names & set(given)} for names in known)
     return Sampling(**sampling), Options(**options)
+
+
+def _is_cache_dtype(dtype: Any) -> bool:
+    try:
+        return as_dtype(dtype).name in CACHE_DTYPES
+    except TypeError:
+        return False
 
 
 def _listed(prompts: Any) -> tuple[bool, list[Any]]:

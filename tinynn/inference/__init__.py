@@ -3,7 +3,15 @@
 from tinynn.inference.block_pool import BlockPool, CacheExhausted
 from tinynn.inference.block_table import BlockTable
 from tinynn.inference.cache_batch import CacheBatch
-from tinynn.inference.kv_cache import KVCache
+from tinynn.inference.kv_cache import CACHE_DTYPES, KVCache
 from tinynn.ops.paged import PagedKV
 
-__all__ = ["BlockPool", "BlockTable", "CacheBatch", "CacheExhausted", "KVCache", "PagedKV"]
+__all__ = [
+    "CACHE_DTYPES",
+    "BlockPool",
+    "BlockTable",
+    "CacheBatch",
+    "CacheExhausted",
+    "KVCache",
+    "PagedKV",
+]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Array = Any
 
+CACHE_DTYPES = ("float32", "float16", "bfloat16", "int8")
+
 
 class KVCache:
     """Keys and values of all layers, so that a token is computed once and read from then on.
@@ -83,7 +85,7 @@ class KVCache:
         self.layers, self.kv_heads, self.head_dim = layers, kv_heads, head_dim
         self.block_size, self.window, self.sinks = block_size, window, sinks
         self.dtype = as_dtype(dtype)
-        if self.dtype.name not in ("float32", "float16", "bfloat16", "int8"):
+        if self.dtype.name not in CACHE_DTYPES:
             raise TypeError(
                 f"KVCache: dtype must be float32, float16, bfloat16 or int8, got {self.dtype}"
             )
