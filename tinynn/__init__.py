@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tinynn import ops
 from tinynn.autograd import (
     Tensor,
+    checkpoint,
     enable_grad,
     grad,
     is_grad_enabled,
@@ -65,6 +66,7 @@ __all__ = [
     "__version__",
     "bfloat16",
     "bool",
+    "checkpoint",
     "compile",
     "data",
     "device",

@@ -12,6 +12,7 @@ from tinynn.backend import recording
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tinynn.autograd.checkpointing import Dropped
     from tinynn.autograd.operation import Operation
     from tinynn.autograd.tensor import Tensor
     from tinynn.autograd.version import Version
@@ -26,7 +27,8 @@ class Node:
         order: the clock when it was made.
         operation: what was computed.
         parents: for each array argument, the node or leaf behind it, or None.
-        saved: what the gradient rules read: arrays, shapes, scalars; None once freed.
+        saved: what the gradient rules read: arrays, shapes, scalars; None once freed, and Dropped
+            where it is to be computed again (see checkpointing.py).
         sources: for each saved value, the tensor it came from, the Version of the result (whose
             tensor would close a reference cycle), or None.
         inputs: the arguments themselves, kept only by fused operations.
@@ -51,7 +53,7 @@ class Node:
     order: int
     operation: Operation
     parents: tuple[Node | Leaf | None, ...]
-    saved: tuple[Any, ...] | None
+    saved: tuple[Any, ...] | Dropped | None
     sources: tuple[Tensor | Version | None, ...]
     inputs: tuple[Any, ...] | None
     attributes: dict[str, Any]

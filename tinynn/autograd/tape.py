@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinynn.autograd.checkpointing import computed_again
 from tinynn.autograd.door import RECORDING
 from tinynn.autograd.grad_mode import Mode, enable_grad, grad_mode
 from tinynn.autograd.node import Leaf, Node
@@ -22,6 +23,7 @@ from tinynn.backend import recording
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tinynn.autograd.checkpointing import SecondRuns
     from tinynn.autograd.node import Hook
     from tinynn.autograd.operation import Operation
 
@@ -47,6 +49,7 @@ def walk(
     path: Any = None if targets is None else path_to(targets, pending)
     wanted: Any = None if targets is None else path | targets
     captured: dict[Node | Leaf, Any] = {}
+    second_runs: SecondRuns = {}
     listener = recording.current_listener()
     heapify(heap)
 
@@ -71,24 +74,28 @@ def walk(
         gradient = pending.pop(node)
         if node.hooks is not None:
             gradient = call_hooks(node.hooks, gradient, record)
-        parents, saved, operation = node.parents, node.saved, node.operation
+        parents = node.parents
         if path is not None:
             if node in targets:  # type: ignore[operator]
                 captured[node] = gradient
             if node not in path:
                 continue
             parents = tuple([item if item in wanted else None for item in parents])
-        if saved is None:
-            raise freed(node)
-        if last_change.time > node.order:
-            check_unchanged(node)
+        used = node
+        if type(node.saved) is not tuple:
+            if node.saved is None:
+                raise freed(node)
+            used = computed_again(node, second_runs)
+        saved, operation = used.saved, node.operation
+        if last_change.time > used.order:
+            check_unchanged(used)
         if listener is not None:
-            listener.backward(node)
+            listener.backward(used)
         if record:
-            namespace, saved = RECORDING, recorded(node)
+            namespace, saved = RECORDING, recorded(used)
         else:
             namespace = ARRAY_OPERATIONS[type(gradient)]
-        if operation.pair and node.shapes is None and not node.attributes:
+        if operation.pair and used.shapes is None and not used.attributes:
             # A product of two tensors, the most common node, is spared loops and unpacking.
             (left, right), (first, second), rules = parents, saved, operation.vjps
             if left is not None:
@@ -98,12 +105,12 @@ def walk(
         else:
             # Only what goes into `.grad` may be written to its place there.
             given = pending if path is None else None
-            results = node_gradients(node, parents, namespace, gradient, saved, given)
+            results = node_gradients(used, parents, namespace, gradient, saved, given)
             for parent, result in zip(parents, results, strict=True):
                 if parent is not None:
                     push(parent, result, operation)
         if listener is not None:
-            listener.backward_done(node, (gradient, *saved, *map(pending.get, parents)))
+            listener.backward_done(used, (gradient, *saved, *map(pending.get, parents)))
         if not keep:
             node.saved = node.inputs = None
             node.parents = node.sources = ()
@@ -286,7 +293,7 @@ def sum_to_shape(namespace: Any, gradient: Any, shape: tuple[int, ...]) -> Any:
 
 def recorded(node: Node) -> tuple[Any, ...]:
     """What a node saved, as tensors that lead back into the graph."""
-    assert node.saved is not None
+    assert isinstance(node.saved, tuple)
     values = list(node.saved)
     for position, source in enumerate(node.sources):
         if isinstance(source, Version):

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, TypeVar
 
+from tinynn.backend.journal import is_kept, told
 from tinynn.backend.kernel_table import observe_kernels
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -107,19 +108,20 @@ def plain(array: Any) -> Any:
 def live(read: Callable[[], float], dtype: str = "float64") -> Any:
     """The number that `read` gives; to a recorder an array of it, [1], read in each replay."""
     recorder = current()
-    return read() if recorder is None else recorder.live(read, dtype)
+    return told(recorder, read if recorder is None else partial(recorder.live, read, dtype))
 
 
 def drawn(draw: Callable[[], Any]) -> Any:
     """The array that `draw` gives, drawn again in each replay."""
     recorder = current()
-    return draw() if recorder is None else recorder.drawn(draw)
+    array = told(recorder, draw if recorder is None else partial(recorder.drawn, draw))
+    return array.copy() if is_kept() else array  # whatever is done to it, what is noted stays
 
 
 def constant(name: str, read: Callable[[], Any]) -> Any:
     """The value that `read` gives; a replay takes place only as long as it gives the same."""
     recorder = current()
-    return read() if recorder is None else recorder.constant(name, read)
+    return told(recorder, read if recorder is None else partial(recorder.constant, name, read))
 
 
 def checked(check: Callable[..., None], *arguments: Any) -> None:

@@ -80,7 +80,7 @@ def find_pairs(recorder: Recorder, kept: set[Buffer]) -> Fusion:
     Arguments:
         kept: the buffers that are returned.
     """
-    fusion = Fusion()
+    pairs: dict[int, int] = {}
     makers = {one.result: number for number, one in enumerate(recorder.applied)}
     readers: dict[int, set[int]] = {}
     for number, call in recorder.numbered_calls():
@@ -92,7 +92,7 @@ def find_pairs(recorder: Recorder, kept: set[Buffer]) -> Fusion:
         maker = makers.get(one.source)
         if maker is None or recorder.applied[maker].name != "linear":
             continue
-        activation, parameter = _ACTIVATIONS[one.name](one.attributes)
+        _, parameter = _ACTIVATIONS[one.name](one.attributes)
         buffer = one.source.buffer
         if (
             readers[id(buffer)] <= {maker, number}
@@ -100,9 +100,24 @@ def find_pairs(recorder: Recorder, kept: set[Buffer]) -> Fusion:
             and parameter >= 0
             and _passes_gradient_on(recorder, recorder.applied[maker].result_node, one)
         ):
-            fusion.joined[maker] = {"activation": activation, "parameter": parameter}
-            fusion.dropped.add(number)
+            pairs[maker] = number
+    _keep_alike(pairs, recorder.repeats)
+    fusion = Fusion()
+    for maker, number in pairs.items():
+        one = recorder.applied[number]
+        activation, parameter = _ACTIVATIONS[one.name](one.attributes)
+        fusion.joined[maker] = {"activation": activation, "parameter": parameter}
+        fusion.dropped.add(number)
     return fusion
+
+
+def _keep_alike(pairs: dict[int, int], repeats: list[tuple[int, int]]) -> None:
+    """Leaves out pairs that are not joined in both runs of what is computed again in backward."""
+    while unlike := {
+        number for both in repeats if len(pairs.keys() & both) == 1 for number in both
+    }:
+        for number in unlike & pairs.keys():
+            del pairs[number]
 
 
 def _passes_gradient_on(recorder: Recorder, node: Any, activation: Applied) -> bool:

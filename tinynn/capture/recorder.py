@@ -41,6 +41,8 @@ class Recorder(Tracer):
         tensors: the tensors of others that were read, by id: (tensor, its array, node and hooks).
         versions: of the memory of others that was written.
         watched: the nodes whose gradient was asked for.
+        repeats: the operations of a call that was made again for its backward, and those of that
+            second run: (number, number).
     """
 
     records = True  # unlike a profiler, see backend/recording.py
@@ -57,6 +59,7 @@ class Recorder(Tracer):
         self.tensors: dict[int, tuple[Tensor, Any, Any, dict[Any, Any]]] = {}
         self.versions: dict[int, Any] = {}
         self.watched: set[Any] = set()
+        self.repeats: list[tuple[int, int]] = []
         self._nodes: dict[Node, int] = {}
         self._thread = threading.get_ident()
 
@@ -109,6 +112,14 @@ class Recorder(Tracer):
 
     def _place(self, tensor: Tensor) -> View | None:
         return self.view(tensor.data) if isinstance(tensor.data, TracedArray) else None
+
+    def numbers_of(self, nodes: Iterable[Node]) -> list[int]:
+        """The numbers of the operations that made some nodes; -1 for none."""
+        return [self._nodes.get(node, -1) for node in nodes]
+
+    def computed_again(self, numbers: Iterable[int], nodes: Iterable[Node]) -> None:
+        """Says that nodes are those of operations before, made again for their backward."""
+        self.repeats += zip(numbers, self.numbers_of(nodes), strict=True)
 
     def backward(self, node: Node) -> None:
         """Says that the gradients of a node come next."""
