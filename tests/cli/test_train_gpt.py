@@ -1,5 +1,6 @@
 """`tinynn train gpt` end to end: what it prints, what it leaves, and how it ends."""
 
+import io
 import json
 import os
 import re
@@ -56,6 +57,22 @@ def test_what_it_leaves_is_generated_with(tokenizer, capsys):
     assert "9 tokens" in captured.err
 
 
+@pytest.mark.parametrize("prompt", ["Ça va?", "-"])
+def test_a_prompt_of_characters_that_the_text_lacked_is_one_error(prompt, capsys, monkeypatch):
+    pytest.importorskip("tokenizers")
+    assert run([*SMALL, "--steps", "1", "--no-samples"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.StringIO("Ça va?"))
+    assert run(["generate", prompt, "--model", "runs/gpt"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "error: Tokenizer.encode: the vocabulary of runs/gpt has no token for '?', 'v', 'Ç'; "
+        f"write with its {len(set(VERSES))} characters, or train a model that can write all "
+        "(tinynn train gpt --tokenizer bpe)\n"
+    )
+
+
 def test_transformers_reads_what_it_leaves(capsys):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("torch")
@@ -84,6 +101,14 @@ def test_how_it_is_carried_out_changes_nothing():
     assert_same(model_of("a"), model_of("b"))
     for name, array in model_of("c").items():  # a plan may add in another order
         np.testing.assert_allclose(array, model_of("a")[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("options", [[], ["--no-compile"]], ids=["compiled", "eager"])
+def test_layers_that_are_computed_again_change_nothing(options):
+    steps = [*SMALL, "--layers", "2", "--dropout", "0.1", "--steps", "8", *options]
+    assert run([*steps, "--out", "kept"]) == 0
+    assert run([*steps, "--gradient-checkpointing", "--out", "again"]) == 0
+    assert_same(model_of("kept"), model_of("again"))
 
 
 def test_batches_that_make_up_a_step_are_one_large_batch():

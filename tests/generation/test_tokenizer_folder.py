@@ -14,6 +14,7 @@ from tests.generation.vocabularies import (
     write_sentence_piece_folder,
 )
 from tinynn.generation import Tokenizer
+from tinynn.training.vocabulary import Characters
 
 LINES = mixed_lines(1000, seed=3)
 WRITERS = {"byte level": write_byte_level_folder, "sentence pieces": write_sentence_piece_folder}
@@ -63,6 +64,38 @@ def test_metaspace_joins_tokens_too(scheme, tmp_path):
     for text in ("two words", "", "x  y "):  # Metaspace adds no space before a space
         assert tokenizer.decode(tokenizer.encode(text, add_special=False)) == text
     assert tokenizer.token_bytes(3 + 0x41) == b"<0x41>", "no byte without ByteFallback"
+
+
+def write_characters(folder, *added):
+    """A vocabulary of the letters a to e alone, as `tinynn train gpt` leaves it."""
+    content = json.loads(Characters("abcde").to_json())
+    content["added_tokens"] = [
+        {"id": 5 + place, "content": text, "special": True, "single_word": False}
+        | {"lstrip": False, "rstrip": False, "normalized": False}
+        for place, text in enumerate(added)
+    ]
+    write(folder, "tokenizer.json", content)
+
+
+def test_characters_that_a_vocabulary_of_characters_lacks_are_refused(tmp_path):
+    write_characters(tmp_path)
+    tokenizer = Tokenizer.from_folder(tmp_path)
+    assert tokenizer.encode("deadbeef"[:-1]) == [3, 4, 0, 3, 1, 4, 4]
+    lost = r"has no token for '\\n', ' ', 'ü', '€'; .* its 5 characters"
+    with pytest.raises(ValueError, match=lost):
+        tokenizer.encode("bade €aü\n€")
+    with pytest.raises(ValueError, match=f"{tmp_path} has no token for 'A', 'B', .* and 16 more;"):
+        tokenizer.encode("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def test_a_control_token_may_be_of_other_characters(tmp_path):
+    write_characters(tmp_path, "<é>")
+    tokenizer = Tokenizer.from_folder(tmp_path)
+    assert tokenizer.encode("a<é>b") == [0, 5, 1]
+    with pytest.raises(ValueError, match="has no token for 'é'; "):
+        tokenizer.encode("a<é>bé")
+    with pytest.raises(ValueError, match="has no token for '<', '>', 'é'; "):
+        tokenizer.encode("a<é>b", parse_special=False)
 
 
 def test_all_ends_count(tmp_path):

@@ -66,6 +66,7 @@ def parts_from_folder(path: StrPath) -> TokenizerParts:
         pad_id=next(iter(ids("pad_token")), None),
         chat_template=_chat_template(folder, settings),
         source=str(folder),
+        alphabet=_alphabet(engine),
     )
 
 
@@ -148,6 +149,15 @@ def _spelling(engine: Any, folder: Path) -> tuple[Callable[[str], bytes], bool]:
         "byte-level BPE (ByteLevel), SentencePiece (Metaspace, or Replace with ByteFallback), or "
         "pieces of text as they are (Fuse)"
     )
+
+
+def _alphabet(engine: Any) -> frozenset[str] | None:
+    """The characters of a vocabulary that cannot write others: that of `tinynn train gpt`."""
+    model = engine.model
+    changes_text = engine.normalizer is not None or engine.pre_tokenizer is not None
+    if changes_text or type(model).__name__ != "BPE" or model.unk_token or model.byte_fallback:
+        return None
+    return frozenset(token for token in engine.get_vocab(False) if len(token) == 1)
 
 
 def _chat_template(folder: Path, settings: Json) -> str | None:

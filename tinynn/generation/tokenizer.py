@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ class Tokenizer:
     `from_folder` and `from_gguf` read one. Decoding is exact: the bytes of the tokens, joined, as
     UTF-8. So a text comes back as it was, except for what its model does not keep: characters that
     the vocabulary has no bytes for are dropped or unknown (SmolLM2 has none for some control
-    characters), and some models compose characters first (NFC).
+    characters), and some models compose characters first (NFC). A vocabulary of characters alone,
+    such as `tinynn train gpt` makes, refuses those that it lacks.
 
     Attributes:
         vocab_size: the largest id + 1; a model may have room for more.
@@ -52,7 +54,7 @@ class Tokenizer:
 
     def __init__(self, parts: TokenizerParts) -> None:
         self._engine, self._pieces, self._special = parts.engine, parts.pieces, parts.special
-        self._source = parts.source
+        self._source, self._alphabet = parts.source, parts.alphabet
         self.leading_space = parts.leading_space
         self.bos_id, self.eos_ids, self.pad_id = parts.bos_id, parts.eos_ids, parts.pad_id
         self.chat_template = parts.chat_template
@@ -100,7 +102,8 @@ class Tokenizer:
 
         Raises:
             TypeError: not a str.
-            ValueError: a lone surrogate, which is no character.
+            ValueError: a lone surrogate, which is no character; characters that a vocabulary of
+                characters lacks.
         """
         if not isinstance(text, str):
             raise TypeError(f"Tokenizer.encode: text must be a str, got {type(text).__name__}")
@@ -112,6 +115,7 @@ class Tokenizer:
                 f"Tokenizer.encode: text has a lone surrogate, {text[error.start]!r}, at "
                 f"{error.start}, which is no character"
             ) from None
+        self._refuse_lost(text, engine)
         ids: list[int] = engine.encode(text, add_special_tokens=add_special is not False).ids
         if add_special and self.bos_id is not None and ids[:1] != [self.bos_id]:
             return [self.bos_id, *ids]
@@ -190,6 +194,21 @@ class Tokenizer:
         plain = type(self._engine).from_str(self._engine.to_str())
         plain.encode_special_tokens = True
         return plain
+
+    def _refuse_lost(self, text: str, engine: Any) -> None:
+        """Raises ValueError for characters that the vocabulary cannot write."""
+        if self._alphabet is None or self._alphabet.issuperset(text):
+            return
+        # Control tokens may be of other characters: what matters is what is left of the text.
+        written = self.decode(engine.encode(text, add_special_tokens=False).ids)
+        lost = sorted(Counter(text) - Counter(written))
+        if lost:
+            more = f" and {len(lost) - 10} more" if len(lost) > 10 else ""
+            raise ValueError(
+                f"Tokenizer.encode: the vocabulary of {self._source} has no token for "
+                f"{', '.join(map(repr, lost[:10]))}{more}; write with its {len(self._alphabet)} "
+                "characters, or train a model that can write all (tinynn train gpt --tokenizer bpe)"
+            )
 
     def _known(self, id: int, operation: str) -> int:
         try:

@@ -16,6 +16,8 @@ class TokenizerParts(NamedTuple):
         bos_id, eos_ids, pad_id: None and () for those that the model lacks.
         chat_template: Jinja, or None.
         source: the file or folder, for errors.
+        alphabet: the characters that have a token, where there is no way to write others; None
+            where there is.
     """
 
     engine: Any
@@ -27,6 +29,7 @@ class TokenizerParts(NamedTuple):
     pad_id: int | None
     chat_template: str | None
     source: str
+    alphabet: frozenset[str] | None = None
 
 
 def surrounding(
