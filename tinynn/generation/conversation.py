@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Conversation:
     """Messages to a model and its replies; what was said stays in the cache from turn to turn.
 
+    What is in a message is text: `<|im_end|>` in it ends no turn (see `Tokenizer.encode_chat`).
+
     Arguments:
         model: as `generation.load` gives it, with a chat template.
         system: a message that comes before all others; None for the template's own.
@@ -38,6 +40,11 @@ class Conversation:
     ) -> None:
         if getattr(model, "tokenizer", None) is None:
             raise ValueError("Conversation: the model has no tokenizer")
+        if model.tokenizer.chat_template is None:
+            raise ValueError(
+                "Conversation: the model has no chat template, it may know no conversations; let "
+                "it write on from a text instead (tinynn generate)"
+            )
         options_of(options)
         self.model, self.system = model, system
         self.max_new_tokens, self.options = max_new_tokens, options
@@ -61,8 +68,7 @@ class Conversation:
         as it was.
         """
         messages = [*self.messages, {"role": "user", "content": content}]
-        tokenizer = self.model.tokenizer
-        prompt = tokenizer.encode(tokenizer.chat(messages), add_special=False)
+        prompt = self.model.tokenizer.encode_chat(messages)
         context = self.model.config.max_positions
         if len(prompt) >= context:
             raise ValueError(

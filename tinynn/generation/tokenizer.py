@@ -7,7 +7,8 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tinynn.generation.chat_template import render
+from tinynn.generation.chat_template import ChatTemplateError, render
+from tinynn.generation.control_texts import ControlTexts, engine_behind
 from tinynn.generation.folder_vocabulary import parts_from_folder
 from tinynn.generation.gguf_vocabulary import parts_from_gguf
 from tinynn.generation.streaming import StreamDecoder
@@ -55,6 +56,7 @@ class Tokenizer:
     def __init__(self, parts: TokenizerParts) -> None:
         self._engine, self._pieces, self._special = parts.engine, parts.pieces, parts.special
         self._source, self._alphabet = parts.source, parts.alphabet
+        self._behind: tuple[dict[str, str], Any] = {}, None
         self.leading_space = parts.leading_space
         self.bos_id, self.eos_ids, self.pad_id = parts.bos_id, parts.eos_ids, parts.pad_id
         self.chat_template = parts.chat_template
@@ -164,8 +166,8 @@ class Tokenizer:
     ) -> str:
         """The text of a conversation, as the model was trained to read it.
 
-        Encode it with `add_special=False`. A message whose content has the text of a control token
-        in it can end its turn and begin another one.
+        `encode_chat` gives its ids. In the text nobody can tell the template's control tokens from
+        those whose text is in a message, which could so end its turn and begin another one.
 
         Arguments:
             messages: each with a role ("system", "user", "assistant") and content.
@@ -187,6 +189,45 @@ class Tokenizer:
             for id in (self.bos_id, self.eos_ids[0] if self.eos_ids else None)
         )
         return render(self.chat_template, messages, add_generation_prompt, bos, eos, **variables)
+
+    def encode_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        add_generation_prompt: bool = True,
+        **variables: Any,
+    ) -> list[int]:
+        """The ids of a conversation; only the template's own text becomes control tokens.
+
+        What messages and variables say is text, also where it is that of a control token, such as
+        `<|im_end|>`.
+
+        Arguments and what is raised: as for `chat`, and `ChatTemplateError` for a template that
+        changes the text of a control token in a message.
+        """
+        text = self.chat(messages, add_generation_prompt, **variables)
+        ids = self.encode(text, add_special=False)
+        others = f"{text}{self.chat_template}"
+        hidden = self._control_texts.disguise([messages, variables], others)
+        if not hidden.signs:
+            return ids
+        messages, variables = hidden.value
+        covered = self.chat(messages, add_generation_prompt, **variables)
+        if hidden.uncovered(covered) != text:
+            if not hidden.has_control:
+                return ids
+            raise ChatTemplateError(
+                "Tokenizer.encode_chat: a message has the text of a control token, which the chat "
+                "template does not leave as it is; say it in other words"
+            )
+        if self._behind[0] != hidden.signs:
+            self._behind = hidden.signs, engine_behind(self._engine, hidden.signs)
+        apart: list[int] = self._behind[1].encode(covered, add_special_tokens=False).ids
+        controls = [sum(map(self.is_special, found)) for found in (ids, apart)]
+        return ids if controls[0] == controls[1] else apart
+
+    @cached_property
+    def _control_texts(self) -> ControlTexts:
+        return ControlTexts(map(self.token_text, self._special))
 
     @cached_property
     def _engine_for_plain_text(self) -> Any:
