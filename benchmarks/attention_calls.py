@@ -71,7 +71,7 @@ def prefill(
 def read(count: int, device: str) -> Call:
     """Reads so many bytes on the CPU, on all threads; copies half as many to as many on a GPU."""
     if device != "cpu":
-        xp = backend_for(Device(device)).array_module
+        xp = backend_for(Device(device)).xp
         source, target = xp.ones((2, count // 8), dtype="float32")
         return finishing(lambda: target.__setitem__(slice(None), source), device)
     array, add = np.ones(count // 4, np.float32), adder()

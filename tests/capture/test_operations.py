@@ -19,6 +19,14 @@ SEEDS = (7, 8, 9)
 REFUSED = {"nonzero", "equal", "allclose", "is_tensor"}
 # Without a kernel of its own, attention to a cache reads lengths on the host.
 REFUSED_BY = {"fake": {"decode_attention"}}
+# Numbers are added at places of which some are the same, by CuPy in any order: two runs without a
+# plan differ as well.
+UNORDERED = {
+    "cuda": {
+        *("embedding", "gather", "getitem", "index_add", "index_select"),
+        *("max_pool2d", "scatter_add", "take_along_dim"),
+    }
+}
 
 
 @pytest.mark.parametrize("name", OPINFOS)
@@ -45,7 +53,11 @@ def test_replay_agrees_with_eager(name, device):
                     continue
                 expected = function(*tensors)
                 for result, reference in zip(found, expected, strict=True):
-                    np.testing.assert_array_equal(to_numpy(result), to_numpy(reference))
+                    pair = to_numpy(result), to_numpy(reference)
+                    if name in UNORDERED.get(device, set()):
+                        np.testing.assert_allclose(*pair, rtol=1e-5, atol=1e-6)
+                    else:
+                        np.testing.assert_array_equal(*pair)
                 assert len(step.plans) <= len(samples)
 
 

