@@ -68,8 +68,8 @@ class Backend:
         view_of: (array, offset in bytes, shape, strides, dtype) -> the part of its memory.
         synchronize: waits until the device has done what it was given to do; None for one that has
             always done it when a call returns.
-        graph_of: calls without arguments -> what launches them all at once, or None where they
-            cannot be; None for a backend without graphs.
+        graph_of: calls without arguments -> what makes them all with few launches, or None where
+            that is not possible; None for a backend without graphs.
     """
 
     def __init__(

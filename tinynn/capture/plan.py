@@ -40,8 +40,8 @@ class Plan:
         changed_arguments: the positions of the arguments that are written to.
         is_fused: whether operations were joined, so that results differ in rounding.
         replays: how often it was carried out.
-        graph: launches the calls as one CUDA graph, on a GPU and where all of them can be part of
-            one; else None, and the calls are made one by one.
+        graph: makes the calls as CUDA graphs, on a GPU where neighbours of them can be part of one;
+            else None, and the calls are made one by one.
     """
 
     def __init__(self, recorder: Recorder, outputs: Outputs, gradients: list[Gradient]) -> None:
