@@ -1,4 +1,5 @@
-"""A linear layer and its activation: a product by cuBLAS and one pass over its result."""
+"""A linear layer and its activation: a product by cuBLAS and one pass over its result; or, of few
+rows, one kernel."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynn.kernels.cuda import compiler
+from tinynn.kernels.cuda import compiler, few_rows
 from tinynn.kernels.cuda.arrays import (
     THREADS,
     TYPES,
@@ -58,6 +59,9 @@ def linear_activation(
         return NotImplemented
     shape = (*x.shape[:-1], weight.shape[0])
     out = np.empty(shape, x.dtype, like=x) if out is None else out
+    if activation is None and few_rows.takes(x, weight):
+        few_rows.multiply(x, weight, bias, out)
+        return out
     pre = np.empty(shape, x.dtype, like=x) if activation in SAVES_INPUT else None
     # cuBLAS adds products of float16 in float32; CuPy hands it none of bfloat16.
     matrix, dtype = x.reshape(-1, x.shape[-1]), x.dtype

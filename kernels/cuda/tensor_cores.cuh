@@ -7,6 +7,12 @@
 //                   a[1]: row g + 8, columns 2t, 2t + 1        a[3]: row g + 8, columns 2t + 8, + 9
 //     B, 16 x 8     b[0]: rows 2t, 2t + 1, column g            b[1]: rows 2t + 8, 2t + 9, column g
 //     C, 16 x 8     c[0], c[1]: row g, columns 2t, 2t + 1      c[2], c[3]: row g + 8, likewise
+//
+// and of "mma.m16n8k32", for whole numbers of 8 bits, four neighbours in a register:
+//
+//     A, 16 x 32    a[0], a[1]: rows g, g + 8, columns 4t .. 4t + 3      a[2], a[3]: 16 further on
+//     B, 32 x 8     b[0]: rows 4t .. 4t + 3, column g                    b[1]: 16 further on
+//     C             as above
 #pragma once
 #include "port.cuh"
 
@@ -61,6 +67,33 @@ __noinline__ static void multiply_16_8_16(float *c, const unsigned *a, const uns
     }
 }
 
+// Likewise for whole numbers.
+__noinline__ static void multiply_16_8_32(int *c, const unsigned *a, const unsigned *b,
+                                          const char *site) {
+  struct Shown {
+    unsigned a[4], b[2];
+  };
+  const Shown own = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
+  struct Rows {
+    signed char a[2][32], b[2][32];
+  };
+  const int g = lane() / 4, t = lane() % 4;
+  const Rows all = exchange(0xffffffffu, own, site, [=](auto shown) {
+    Rows rows;
+    for (int k = 0; k < 32; k++)
+      for (int j = 0; j < 2; j++) {
+        const Shown left = shown(4 * g + k % 16 / 4), right = shown(4 * (2 * t + j) + k % 16 / 4);
+        const int shift = 8 * (k % 4);
+        rows.a[j][k] = static_cast<signed char>(left.a[j + 2 * (k / 16)] >> shift);
+        rows.b[j][k] = static_cast<signed char>(right.b[k / 16] >> shift);
+      }
+    return rows;
+  });
+  for (int i = 0; i < 2; i++)
+    for (int j = 0; j < 2; j++)
+      for (int k = 0; k < 32; k++) c[2 * i + j] += all.a[i][k] * all.b[j][k];
+}
+
 // A register's two numbers: of one row, or, transposed, of one column.
 static inline void load_matrices(unsigned *matrices, const void *row, bool transposed,
                                  const char *site) {
@@ -102,6 +135,18 @@ __device__ __forceinline__ void multiply_16x8x16(float *c, const unsigned *a, co
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+
+// C += A B, for whole numbers of 8 bits with a sign, and sums of 32 bits.
+__device__ __forceinline__ void multiply_16x8x32(int *c, const unsigned *a, const unsigned *b) {
+#ifdef CUDA_ON_CPU
+  cuda_on_cpu::multiply_16_8_32(c, a, b, CUDA_ON_CPU_SITE);
+#else
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #endif
 }
 
