@@ -32,7 +32,7 @@ def half_linear(x: Array, weight: Array, bias: Array | None, *, out: Array | Non
     if x.dtype != np.float32 or weight.dtype.itemsize != 2 or not weight.flags.c_contiguous:
         return NotImplemented
     if out is None:
-        out = np.empty((*x.shape[:-1], weight.shape[0]), np.float32)
+        out = np.empty((*x.shape[:-1], weight.shape[0]), np.float32, like=x)
     elif not out.flags.c_contiguous:
         return NotImplemented
     matrix, result, numbers = rows(contiguous(x)), rows(out), stored(weight)
@@ -40,14 +40,14 @@ def half_linear(x: Array, weight: Array, bias: Array | None, *, out: Array | Non
     if count <= _FEW and columns % LANES == 0:
         _multiply(weight.size * -(-count // 4), matrix, numbers, bias, result)
         return out
-    panel = np.empty((min(_PANEL, weight.shape[0]), columns), np.float32)
+    panel = np.empty((min(_PANEL, weight.shape[0]), columns), np.float32, like=x)
     for first in range(0, weight.shape[0], _PANEL):
         part = numbers[first : first + _PANEL]
         wide = panel[: part.shape[0]]
         _widen(part.size, part, wide)
-        result[:, first : first + _PANEL] = np.dot(matrix, wide.T)
+        np.matmul(matrix, wide.T, out=result[:, first : first + _PANEL])
     if bias is not None:
-        result += bias
+        np.add(result, bias, out=result)
     return out
 
 

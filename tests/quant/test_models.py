@@ -81,6 +81,33 @@ def test_it_generates_as_it_scores():
     assert cached.token_ids == plain.token_ids
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_steps_of_all_formats_can_be_recorded(format):
+    model = quantize(tiny(tied=True), format)
+    with tn.no_grad():
+        step = tn.compile(model)
+        for tokens in (TOKENS, TOKENS[:, ::-1].copy()):
+            given = tn.tensor(tokens)
+            np.testing.assert_array_equal(step(given).numpy(), model(given).numpy())
+        assert len(step.plans) == 1
+        with pytest.raises(IndexError, match="999"):
+            step(tn.tensor(np.full_like(TOKENS, 999)))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_matrices_move_with_their_model(format, device):
+    model = quantize(tiny(tied=True), format, activations="float32")
+    expected, options = scores(model), {"max_new_tokens": 40, "stop_tokens": ()}
+    written = generate(model, [3, 1, 4], **options).token_ids
+    model.to(device)
+    with tn.no_grad():
+        found = model(tn.tensor(TOKENS, device=device)).to("cpu").numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
+    assert model.lm_head.matrix is model.embed_tokens.matrix
+    assert generate(model, [3, 1, 4], **options).token_ids == written
+    np.testing.assert_array_equal(scores(model.to("cpu")), expected)
+
+
 def test_no_gradient_is_lost_in_silence():
     layer = quantize(tn.nn.Sequential(tn.nn.Linear(4, 3)), "int8")
     with pytest.raises(RuntimeError, match="no gradient goes through quantized weights"):

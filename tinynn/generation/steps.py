@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynn.autograd import Tensor
 from tinynn.autograd.grad_mode import no_grad
-from tinynn.capture import compile
+from tinynn.backend.dtypes import int32
+from tinynn.capture import CaptureError, compile
 from tinynn.inference import CacheBatch
-from tinynn.ops.creation import tensor
+from tinynn.inference.cache_batch import Places
+from tinynn.ops.creation import arange, tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tinynn.autograd import Tensor
     from tinynn.inference import KVCache
     from tinynn.models import Transformer
 
@@ -36,11 +38,11 @@ class Steps:
         self.model, self.cache = model, cache
         self._known: set[tuple[int, int]] = set()
         # A replay calls no hooks.
-        self._is_watched = any(module.has_hooks() for module in model.modules())
+        self._can_record = not any(module.has_hooks() for module in model.modules())
 
-        def decode(tokens: Tensor, *place: Tensor) -> Any:
+        def decode(packed: Tensor) -> Any:
             with no_grad():
-                return model(tokens, cache=CacheBatch.of_tensors(cache, *place))
+                return model(packed[0], cache=CacheBatch.of_tensors(cache, _unpacked(packed)))
 
         self._recorded = compile(decode)
 
@@ -56,31 +58,42 @@ class Steps:
             left: for how many steps more there is work.
         """
         count, texts = len(tokens), len(batch.sequences)
-        is_one_each = count == len(rows) == texts
-        if is_one_each and self.cache.device.type == "cpu" and not self._is_watched:
-            size = _power(texts, 1), _power(batch.block_tables.shape[1], 16)
+        if count == len(rows) == texts and batch.host is not None and self._can_record:
+            size = _power(texts, 1), _power(batch.host.block_tables.shape[1], 16)
             if size in self._known or left >= WORTH_RECORDING:
                 self._known.add(size)
-                found: Array = self._recorded(*_filled(tokens, batch, *size)).numpy()[:texts]
-                return found
+                packed = tensor(_packed(tokens, batch.host, *size), device=self.model.device)
+                try:
+                    return _on_host(self._recorded(packed))[:texts]
+                except CaptureError:  # a device without the kernels; nothing was changed
+                    self._can_record = False
         with no_grad():
             given = tensor(list(tokens), device=self.model.device)
-            scores = self.model(given, cache=batch, rows=np.array(rows, np.int64))
-        result: Array = scores.to("cpu").numpy()
-        return result
+            return _on_host(self.model(given, cache=batch, rows=np.array(rows, np.int64)))
 
 
-def _filled(tokens: Sequence[int], batch: CacheBatch, texts: int, blocks: int) -> list[Tensor]:
-    """The arguments of a recorded step: what the batch tells, in arrays of a given size."""
-    count = len(tokens)
-    given = np.zeros(texts, np.int64)
-    positions, slots = np.zeros(texts, np.int64), np.full(texts, -1, np.int64)
-    tables, lengths = np.full((texts, blocks), -1, np.int32), np.zeros(texts, np.int32)
-    given[:count], positions[:count] = tokens, batch.positions.data
-    slots[:count], lengths[:count] = batch.slots, batch.lengths
-    tables[:count, : batch.block_tables.shape[1]] = batch.block_tables
-    starts = np.arange(texts + 1, dtype=np.int32)
-    return [Tensor(array) for array in (given, positions, starts, tables, lengths, slots)]
+def _on_host(scores: Tensor) -> Array:
+    found: Array = scores.to("cpu").numpy()
+    return found
+
+
+def _packed(tokens: Sequence[int], places: Places, texts: int, blocks: int) -> Array:
+    """The arguments of a recorded step as one array, which goes to a device at once: [4 + blocks,
+    texts] int64. Its rows are tokens, positions, slots, lengths, and the table's columns."""
+    count, width = places.block_tables.shape
+    packed = np.full((4 + blocks, texts), -1, np.int64)
+    packed[[0, 1, 3]] = 0
+    given = (tokens, places.positions, places.slots, places.lengths)
+    packed[:4, :count] = given
+    packed[4 : 4 + width, :count] = places.block_tables.T
+    return packed
+
+
+def _unpacked(packed: Tensor) -> Places:
+    """Where the tokens of a recorded step go, one of each text."""
+    positions, slots, lengths = packed[1], packed[2], packed[3].to(int32)
+    starts = arange(packed.shape[1] + 1, dtype=int32, device=packed.device)
+    return Places(positions, starts, packed[4:].T.contiguous().to(int32), lengths, slots)
 
 
 def _power(number: int, least: int) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,24 @@ if TYPE_CHECKING:
 Array = Any
 
 
+class Places(NamedTuple):
+    """Where the new tokens of a step go: arrays on the host, or tensors on the cache's device.
+
+    Attributes:
+        positions: [tokens] int64, in their sequences.
+        query_starts: [sequences + 1] int32, where each one's tokens begin.
+        block_tables: [sequences, most blocks] int32.
+        lengths: [sequences] int32, the new tokens included.
+        slots: [tokens] int64, block * block_size + place in it.
+    """
+
+    positions: Any
+    query_starts: Any
+    block_tables: Any
+    lengths: Any
+    slots: Any
+
+
 class CacheBatch:
     """What all layers of a step have in common: which tokens are new, and where they go.
 
@@ -36,11 +55,9 @@ class CacheBatch:
 
     Attributes:
         sequences: their numbers.
-        query_starts: [sequences + 1] int32, where each one's tokens begin.
-        block_tables: [sequences, most blocks] int32.
-        lengths: [sequences] int32, the new tokens included.
-        slots: [tokens] int64, block * block_size + place in it.
-        positions: [tokens] int64, a tensor.
+        host: the `Places` of its tokens, on the host; None where it was made of tensors.
+        positions: [tokens] int64, a tensor on the cache's device.
+        query_starts, block_tables, lengths, slots: see `Places`; arrays there.
     """
 
     def __init__(
@@ -66,39 +83,48 @@ class CacheBatch:
         self._versions = [table.version for table in tables]
         positions = np.arange(starts[-1]) - starts[owner] + (lengths - counts)[owner]
         slots = rows[owner, positions // size].astype(np.int64) * size + positions % size
-        arrays = (positions, starts.astype(np.int32), rows, lengths.astype(np.int32), slots)
-        self._place(*(Tensor(transfer(array, cache.device)) for array in arrays))
+        self.host: Places | None = Places(
+            positions, starts.astype(np.int32), rows, lengths.astype(np.int32), slots
+        )
+        self._angles: dict[int, tuple[RotaryEmbedding, Tensor, Tensor]] = {}
 
     @classmethod
-    def of_tensors(
-        cls,
-        cache: KVCache,
-        positions: Tensor,
-        query_starts: Tensor,
-        block_tables: Tensor,
-        lengths: Tensor,
-        slots: Tensor,
-    ) -> CacheBatch:
-        """A step that is told by its tensors alone, such as the arguments of a recorded step; what
-        becomes of the sequences is not looked at. A negative slot is not written."""
+    def of_tensors(cls, cache: KVCache, places: Places) -> CacheBatch:
+        """A step that is told by its tensors alone, such as those of a recorded step; what becomes
+        of the sequences is not looked at. A negative slot is not written."""
         batch = cls.__new__(cls)
-        batch.cache, batch.sequences = cache, ()
+        batch.cache, batch.sequences, batch.host = cache, (), None
         batch._tables, batch._lengths, batch._versions = (), np.zeros(0, np.int64), []
-        batch._place(positions, query_starts, block_tables, lengths, slots)
+        batch._places, batch._angles = places, {}
         return batch
 
-    def _place(
-        self,
-        positions: Tensor,
-        query_starts: Tensor,
-        block_tables: Tensor,
-        lengths: Tensor,
-        slots: Tensor,
-    ) -> None:
-        self.positions, self._starts, self._slots = positions, query_starts, slots
-        self.query_starts, self.block_tables = query_starts.data, block_tables.data
-        self.lengths, self.slots = lengths.data, slots.data
-        self._angles: dict[int, tuple[RotaryEmbedding, Tensor, Tensor]] = {}
+    @cached_property
+    def _places(self) -> Places:
+        """The tensors on the device, where they go when they are first asked for."""
+        assert self.host is not None
+        device = self.cache.device
+        return Places(*(Tensor(transfer(array, device)) for array in self.host))
+
+    @property
+    def positions(self) -> Tensor:
+        positions: Tensor = self._places.positions
+        return positions
+
+    @property
+    def query_starts(self) -> Array:
+        return self._places.query_starts.data
+
+    @property
+    def block_tables(self) -> Array:
+        return self._places.block_tables.data
+
+    @property
+    def lengths(self) -> Array:
+        return self._places.lengths.data
+
+    @property
+    def slots(self) -> Array:
+        return self._places.slots.data
 
     @property
     def tokens(self) -> int:
@@ -149,8 +175,8 @@ class CacheBatch:
         """
         q, k, v = _tensor("query", query), _tensor("key", key), _tensor("value", value)
         paged = self.paged(layer)
-        check_query("KVCache", q.data, self._starts.data, paged)
-        check_new("KVCache", k.data, v.data, self._slots.data, paged)
+        check_query("KVCache", q.data, self.query_starts, paged)
+        check_new("KVCache", k.data, v.data, self.slots, paged)
         if q.shape[0] != self.tokens:
             raise ValueError(
                 f"KVCache: query has {q.shape[0]} tokens, the batch has {self.tokens} new ones"
@@ -164,9 +190,9 @@ class CacheBatch:
         if rotary is not None:
             cos, sin = self._turns(rotary)
             q = rope(q, cos[:, None], sin[:, None], interleaved)
-        appended(k, v, self._slots, paged, cos, sin, interleaved)
+        appended(k, v, self._places.slots, paged, cos, sin, interleaved)
         options = {"window": window, "sinks": sinks, "split_size": split_size}
-        out, _ = attended(q, paged, self._starts, scale=scale, **options)
+        out, _ = attended(q, paged, self._places.query_starts, scale=scale, **options)
         return out if isinstance(query, Tensor) else out.data
 
     def _is_outdated(self) -> bool:

@@ -315,7 +315,14 @@ class Module:
         device, dtype = destination(args, device, dtype)
         for tensor in (*self.parameters(), *self.buffers()):
             move(tensor, device, dtype)
+        if device is not None:
+            for module in self.modules():
+                module.move(device)
         return self
+
+    def move(self, device: Device) -> None:
+        """Moves what the module itself keeps beside parameters and buffers, for `to`; there is
+        nothing unless a subclass says so."""
 
     # ---- saving and loading
 

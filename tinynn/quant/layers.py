@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from tinynn.quant.rounding import Matrix
 
 
-class QuantizedLinear(nn.Module):
+class _WithMatrix(nn.Module):
+    """What both layers are: a matrix of few bits, which moves with the module."""
+
+    matrix: Matrix
+
+    def move(self, device: Any) -> None:
+        self.matrix.to(device)
+
+    def extra_repr(self) -> str:
+        return repr(self.matrix)
+
+
+class QuantizedLinear(_WithMatrix):
     """y = x W^T + b with a matrix of few bits: (..., inputs) -> (..., outputs).
 
     Arguments:
@@ -33,7 +45,7 @@ class QuantizedLinear(nn.Module):
     def __init__(
         self, matrix: Matrix, bias: Tensor | None = None, activations: str = "int8"
     ) -> None:
-        self.matrix, self.bias = matrix, bias
+        self.matrix, self.bias, self.activations = matrix, bias, activations
         # A matrix of 16-bit floats leaves x as it is.
         whole = isinstance(matrix, QuantizedMatrix)
         self._options = {"activations": activations} if whole else {}
@@ -43,11 +55,8 @@ class QuantizedLinear(nn.Module):
         bias = None if self.bias is None else self.bias.data
         return Tensor(self.matrix.linear(recording.seen(input.data), bias, **self._options))
 
-    def extra_repr(self) -> str:
-        return repr(self.matrix)
 
-
-class QuantizedEmbedding(nn.Module):
+class QuantizedEmbedding(_WithMatrix):
     """y = W[i] with a matrix of few bits: integers (...) -> (..., embedding_dim) float32."""
 
     def __init__(self, matrix: Matrix) -> None:
@@ -55,9 +64,6 @@ class QuantizedEmbedding(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return Tensor(self.matrix.rows(recording.seen(input.data)))
-
-    def extra_repr(self) -> str:
-        return repr(self.matrix)
 
 
 def _check(operation: str, input: Any) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynn.backend.devices import backend_of
+from tinynn.backend import recording
+from tinynn.backend.devices import Device, backend_of, transfer
 from tinynn.backend.reference.quantized import FORMS, GROUP, ROWS
 
 if TYPE_CHECKING:
@@ -63,12 +64,22 @@ class QuantizedMatrix:
                 f"QuantizedMatrix: row_scales are {found}, expected {needed} for blocks of {size} "
                 "bytes"
             )
+        self.shape = (outputs, inputs)
+        self._place(blocks, row_scales)
+
+    def _place(self, blocks: Array, row_scales: Array | None) -> None:
         self.blocks = blocks
         self.row_scales = row_scales
-        self.shape = (outputs, inputs)
         kernels = backend_of(blocks).kernels
         self._linear = kernels.quantized_linear
         self._rows = kernels.quantized_rows
+
+    def to(self, device: Any) -> QuantizedMatrix:
+        """Moves its numbers to a device, and returns itself."""
+        device = Device(device)
+        scales = None if self.row_scales is None else transfer(self.row_scales, device)
+        self._place(transfer(self.blocks, device), scales)
+        return self
 
     @property
     def format(self) -> str:
@@ -165,9 +176,17 @@ class HalfMatrix:
                 f"HalfMatrix: weight is {weight.dtype} {list(weight.shape)}, expected float16 or "
                 "bfloat16 with two axes"
             )
-        self.weight = weight
         self.shape = tuple(weight.shape)
+        self._place(weight)
+
+    def _place(self, weight: Array) -> None:
+        self.weight = weight
         self._linear = backend_of(weight).kernels.half_linear
+
+    def to(self, device: Any) -> HalfMatrix:
+        """Moves its numbers to a device, and returns itself."""
+        self._place(transfer(self.weight, Device(device)))
+        return self
 
     @property
     def format(self) -> str:
@@ -197,14 +216,8 @@ class HalfMatrix:
 
         Raises IndexError for an id that is negative or not below outputs.
         """
-        bad = ((ids < 0) | (ids >= self.shape[0])).reshape(-1)
-        if bool(bad.any()):
-            place = int(bad.argmax())
-            raise IndexError(
-                f"rows: id {int(ids.reshape(-1)[place])} (number {place}), but the matrix has "
-                f"{self.shape[0]} rows"
-            )
-        found = self.weight[ids].astype(np.float32)
+        recording.checked(_check_ids, ids, self.shape[0])
+        found = recording.seen(self.weight).take(ids, axis=0).astype(np.float32)
         if out is None:
             return found
         out[...] = found
@@ -227,3 +240,13 @@ def _check(x: Array, bias: Array | None, out: Array | None, shape: tuple[int, ..
     if out is not None and out.shape != (*x.shape[:-1], outputs):
         expected = [*x.shape[:-1], outputs]
         raise ValueError(f"linear: out is {list(out.shape)}, expected {expected}")
+
+
+def _check_ids(ids: Array, rows: int) -> None:
+    bad = ((ids < 0) | (ids >= rows)).reshape(-1)
+    if bool(bad.any()):
+        place = int(bad.argmax())
+        raise IndexError(
+            f"rows: id {int(ids.reshape(-1)[place])} (number {place}), but the matrix has {rows} "
+            "rows"
+        )
