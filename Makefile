@@ -15,7 +15,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 RESULTS ?=
-BENCHMARKS := import_time ops replay train_step models attention memory scaling epoch
+BENCHMARKS := import_time ops replay train_step models attention memory checkpointing scaling epoch
 
 .DELETE_ON_ERROR:
 .PHONY: help mnist test lint bench gpu-check clean

@@ -16,6 +16,7 @@ from benchmarks.workloads import (
     Step,
     fed,
 )
+from tinynn.training.text_recipe import TextRecipe, next_token_loss
 
 
 class Training(NamedTuple):
@@ -43,6 +44,14 @@ def cnn() -> Training:
 def gpt() -> Training:
     model = gpt_in_tinynn.GPT(**GPT_SIZES)
     return Training(model, tn.optim.AdamW(model.parameters(), lr=ADAMW_RATE), gpt_in_tinynn.loss_of)
+
+
+def transformer(layers: int, context: int, gradient_checkpointing: bool) -> Training:
+    """What `tinynn train gpt` trains."""
+    recipe = TextRecipe(layers=layers, context=context)
+    model = recipe.make_model(GPT_SIZES["vocabulary"])
+    model.gradient_checkpointing = gradient_checkpointing
+    return Training(model, recipe.make_optimizer(model), lambda m, x, y: next_token_loss(m(x), y))
 
 
 def step_of(training: Training) -> Callable[[tn.Tensor, tn.Tensor], tn.Tensor]:

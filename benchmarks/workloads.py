@@ -34,10 +34,10 @@ def images(batch: int, *shape: int) -> list[Arrays]:
     ]
 
 
-def texts(batch: int) -> list[Arrays]:
+def texts(batch: int, context: int = GPT_SIZES["context"]) -> list[Arrays]:
     """Batches of tokens and of the tokens that follow, both (batch, context) int64."""
     generator = np.random.default_rng(0)
-    size = (BATCHES, batch, GPT_SIZES["context"] + 1)
+    size = (BATCHES, batch, context + 1)
     return [
         (text[:, :-1], text[:, 1:]) for text in generator.integers(0, GPT_SIZES["vocabulary"], size)
     ]

@@ -12,6 +12,7 @@ import tinynn as tn
 from benchmarks import (
     attention,
     attention_calls,
+    checkpointing,
     epoch,
     generation,
     import_time,
@@ -349,6 +350,13 @@ def test_memory(tmp_path, capsys):
     assert 10e6 < figures["imports"]["tinynn"] < loaded
     found = step[memory.COMPILED]
     assert found["process"] - loaded == found["added"]
+
+
+def test_checkpointing(tmp_path, capsys):
+    output, (figure,) = figures_of(checkpointing.main, [], tmp_path, capsys)
+    assert re.search(r"^4 layers, 12 texts of 64 +\d+ MB +\d+ MB ", output, re.MULTILINE)
+    assert figure["peaks"][checkpointing.AGAIN] < figure["peaks"][checkpointing.KEPT]
+    assert figure["ratio"] > 0
 
 
 def test_scaling(tmp_path, capsys):

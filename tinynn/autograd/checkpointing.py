@@ -42,7 +42,8 @@ def checkpoint(
     The function must do the same both times, and change no argument. The second time it gets the
     random numbers of the first: dropouts drop the same units, and count no further step. What
     `tn.rand` and its like give inside is kept. Hooks on tensors inside are called once, forward
-    hooks of modules in both runs. Without gradients (`tn.no_grad()`) it is only called.
+    hooks of modules in both runs. Without gradients (`tn.no_grad()`) it is only called. Replays of
+    a compiled step take less memory, too; but its recording holds all that both runs compute.
 
     Arguments:
         function: what is called with the arguments and keywords. Its tensors are found in what it

@@ -82,6 +82,14 @@ def train_gpt(
         int | None, typer.Option(metavar="STEPS", help="Checkpoints between, too.")
     ] = None,
     compile: CompileOption = True,
+    gradient_checkpointing: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-checkpointing",
+            help="Needs less memory: each layer is computed again in backward; implies "
+            "--no-compile.",
+        ),
+    ] = False,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -119,6 +127,7 @@ def train_gpt(
         overwrite=overwrite,
         checkpoint_every=checkpoint_every,
         compile=compile,
+        gradient_checkpointing=gradient_checkpointing,
         samples=samples,
     )
     print(f'\nthe run is in {out}; try: tinynn generate "ROMEO:" --model {out} --temperature 0.8')

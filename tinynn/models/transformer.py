@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tinynn import nn
+from tinynn.autograd import checkpoint
 from tinynn.nn import functional as F
 from tinynn.nn import init
 from tinynn.ops.creation import arange
@@ -72,6 +73,8 @@ class Transformer(nn.Module):
             turned instead.
         layers, norm: the layers, and the norm after the last.
         lm_head: a Linear to the scores; None where the config is tied.
+        gradient_checkpointing: whether training keeps the input of each layer alone, and computes
+            the layer again in backward (`tn.checkpoint`): less memory, more time, the same numbers.
 
     >>> import tinynn as tn
     >>> from tinynn.models import TransformerConfig
@@ -82,6 +85,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         self.config = config
+        self.gradient_checkpointing = False
         width, rotary = config.hidden_size, None
         self.embed_tokens = nn.Embedding(config.vocab_size, width)
         self.embed_positions = None
@@ -149,7 +153,10 @@ class Transformer(nn.Module):
             x = x + self.embed_positions(places)
         x = self.dropout(x)
         for layer in self.layers:
-            x = layer(x, cache)
+            if self.gradient_checkpointing and cache is None:
+                x = checkpoint(layer, x)
+            else:
+                x = layer(x, cache)
         if rows is not None:
             x = x[rows]
         return self.scores(self.norm(x))

@@ -44,6 +44,7 @@ def train_gpt(
     overwrite: bool = False,
     checkpoint_every: int | None = None,
     compile: bool = True,
+    gradient_checkpointing: bool = False,
     samples: bool = True,
     progress: Progress | str | None = "auto",
     say: Say = print,
@@ -59,6 +60,9 @@ def train_gpt(
         overwrite: replace the run in the folder, once the text is there.
         checkpoint_every: a checkpoint after every so many steps, besides those at evaluations.
         compile: record the step once and replay it, see `tn.compile`; the results are the same.
+        gradient_checkpointing: keep the input of each layer alone, and compute the layer again in
+            backward: less memory, more time, the results of compile=False. Steps are not recorded
+            then, because a recording holds all that one step computes.
         samples: write what the model writes by then after each evaluation.
         progress: as for Trainer.
         say: receives lines of text.
@@ -88,13 +92,14 @@ def train_gpt(
 
     manual_seed(recipe.seed)
     model = recipe.make_model(run.vocabulary.size).to(device=device)
+    model.gradient_checkpointing = gradient_checkpointing
     say(_describe(model, recipe))
     note = (lambda: _indented(sample(model, run))) if samples else None
     trainer = recipe.make_trainer(
         model,
         folder=files.path,
         checkpoint_every=checkpoint_every,
-        compile=compile,
+        compile=compile and not gradient_checkpointing,
         progress=choose_progress(progress, steps=recipe.steps, note=note),
     )
     result = trainer.fit(batches, recipe.steps // every, judges, resume=resume)
