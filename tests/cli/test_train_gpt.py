@@ -137,6 +137,20 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(number, status, capsys
     assert_same(model_of("runs/gpt"), model_of("runs/whole"))
 
 
+def test_evaluations_need_not_divide_the_steps(capsys):
+    """They come every so many steps and at the end; how often changes nothing else."""
+    options = ["--steps", "23", "--dropout", "0.1", "--accumulate", "2"]
+    assert run([*SMALL, *options, "--evaluate-every", "10", "--out", "tens"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = [line.split()[0] for line in lines if re.match(r" +\d+/23 ", line)]
+    assert shown == ["10/23", "20/23", "23/23"]
+    assert run([*SMALL, *options, "--evaluate-every", "100", "--out", "end"]) == 0
+    tens, end = read_rows("tens/metrics.jsonl"), read_rows("end/metrics.jsonl")
+    assert [[row["step"] for row in rows] for rows in (tens, end)] == [[10, 20, 23], [23]]
+    assert_same(model_of("tens"), model_of("end"))
+    assert tens[-1]["validation_loss"] == end[-1]["validation_loss"]
+
+
 def test_resuming_does_not_need_the_text(text_file):
     assert run([*SMALL, "--data", str(text_file)]) == 0
     before = Path("runs/gpt/model.safetensors").read_bytes()
@@ -163,7 +177,7 @@ def test_a_run_is_not_overwritten_unasked(capsys):
         ("--heads 8", 2, "--heads is 8, expected a divisor"),
         ("--width 100", 2, "--width is 100, expected a multiple of 16 of at least 32"),
         ("--steps 0", 2, "--steps is 0, expected a whole number of at least 1"),
-        ("--steps 100 --evaluate-every 30", 2, "a divisor of the 100 steps, such as 10"),
+        ("--evaluate-every 0", 2, "--evaluate-every is 0, expected a whole number of at least 1"),
         ("--tokenizer words", 2, "expected one of char, bpe"),
         ("--vocab-size 255", 2, "--vocab-size is 255, expected a whole number of at least 256"),
         ("--dropout 1", 2, "--dropout is 1.0"),

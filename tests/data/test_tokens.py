@@ -51,6 +51,14 @@ def test_a_batch_depends_on_seed_and_number_alone():
     assert arrays(batches(seed=1).batch(5)) != whole[5]
 
 
+def test_the_last_epoch_has_what_is_left():
+    cut = batches(total=10)
+    assert [cut.epoch_length(epoch) for epoch in range(4)] == [4, 4, 2, 0]
+    whole = [arrays(batch) for epoch in range(3) for batch in batches().epoch(epoch)]
+    assert [arrays(batch) for epoch in range(3) for batch in cut.epoch(epoch)] == whole[:10]
+    assert [arrays(batch) for batch in cut.epoch(2, start=1)] == whole[9:10]
+
+
 def test_windows_come_from_the_whole_text():
     first = np.concatenate([batches().batch(number)[0].numpy()[:, 0] for number in range(2000)])
     assert (first.min(), first.max()) == (0, 991)

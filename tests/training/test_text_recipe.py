@@ -46,6 +46,47 @@ def test_it_learns_a_sequence(compiled):
     assert row["validation_loss"] < 0.5 < 2.0 < np.log(20)
 
 
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("last", [14, 20, 21])
+def test_a_last_stretch_that_is_shorter_goes_on_after_a_break(last, tmp_path):
+    """23 steps of 2 batches, judged after 10, 20 and 23, and broken off behind one of them."""
+    tokens = np.random.default_rng(0).integers(0, 20, 400)
+    judges = TokenWindows(tokens, 16, 20, 10)
+    values = TINY.to_dict() | {"steps": 23, "accumulate": 2, "dropout": 0.1, "evaluate_every": 10}
+    recipe = TextRecipe(**values)
+
+    def fit(folder, stop=None, resume=False):
+        tn.manual_seed(1)
+        model, seen = recipe.make_model(20), []
+
+        def count(*_):
+            seen.append(1)
+            if stop is not None and len(seen) > 2 * stop + 1:
+                raise Stopped
+
+        trainer = recipe.make_trainer(
+            model, folder=folder, checkpoint_every=1, after_batch=count, progress=None
+        )
+        batches = recipe.make_batches(tokens)
+        rows = trainer.fit(batches, recipe.evaluations, judges, resume=resume).history
+        parameters = [array.numpy() for array in model.state_dict().values()]
+        losses = [(row["step"], row["train_loss"], row["validation_loss"]) for row in rows]
+        return len(seen), losses, parameters
+
+    batches, losses, parameters = fit(tmp_path / "whole")
+    assert batches == 46
+    assert [step for step, *_ in losses] == [10, 20, 23]
+    with pytest.raises(Stopped):
+        fit(tmp_path / "broken", stop=last)
+    rest = fit(tmp_path / "broken", resume=True)
+    assert rest[:2] == (46 - 2 * last, losses)
+    for one, other in zip(rest[2], parameters, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_accumulated_batches_are_one_large_one():
     """A step of two batches of 6 is that of one of 12 with the same windows."""
     tokens = np.arange(1000) * 7 % 20

@@ -82,6 +82,7 @@ class TokenBatches:
         batch_size: windows in a batch.
         per_epoch: batches that are counted as an epoch; each epoch has other ones.
         seed: decides where the windows lie.
+        total: batches in all, after which even an epoch ends; None for no end.
 
     Raises ValueError for fewer tokens than one window and the id after it.
 
@@ -92,19 +93,31 @@ class TokenBatches:
     """
 
     def __init__(
-        self, tokens: Array, length: int, batch_size: int, per_epoch: int, seed: int = 0
+        self,
+        tokens: Array,
+        length: int,
+        batch_size: int,
+        per_epoch: int,
+        seed: int = 0,
+        total: int | None = None,
     ) -> None:
         check_length("TokenBatches", tokens, length)
         self.tokens, self.length, self.batch_size = tokens, length, batch_size
-        self.per_epoch, self.seed = per_epoch, seed
+        self.per_epoch, self.seed, self.total = per_epoch, seed, total
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
         return self.per_epoch
 
+    def epoch_length(self, epoch: int) -> int:
+        """The number of batches in one epoch, of which the last may have fewer."""
+        if self.total is None:
+            return self.per_epoch
+        return min(max(0, self.total - epoch * self.per_epoch), self.per_epoch)
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch, from batch number `start` on; all are counted from 0."""
-        for place in range(start, self.per_epoch):
+        for place in range(start, self.epoch_length(epoch)):
             yield self.batch(epoch * self.per_epoch + place)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:

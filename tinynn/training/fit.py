@@ -131,10 +131,11 @@ class Fit:
         self.began = time.perf_counter()
         next_look = self.began + LOOK_EVERY
         samples_in_step = 0
+        batches = self.batches_in_epoch()
         for inputs, target in self.remaining_batches():
             inputs, target = inputs.to(device=self.device), target.to(device=self.device)
             self.batch += 1
-            is_last = self.batch == self.batches_per_epoch
+            is_last = self.batch == batches
             completes_step = is_last or self.batch % self.trainer.accumulate == 0
             values = self.train_on(inputs, target, samples_in_step, completes_step)
             self.averages.add(values, len(target))
@@ -151,6 +152,12 @@ class Fit:
             if time.perf_counter() >= next_look:
                 self.look()
                 next_look = time.perf_counter() + LOOK_EVERY
+
+    def batches_in_epoch(self) -> int:
+        """How many batches the epoch under way has; the last may have fewer than the others."""
+        if hasattr(self.loader, "epoch_length"):
+            return int(self.loader.epoch_length(self.epoch))
+        return self.batches_per_epoch
 
     def remaining_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of the epoch under way that have not been trained on."""

@@ -9,7 +9,7 @@ from typing import Any
 from tinynn.backend.kernel_table import kernel_cache
 from tinynn.backend.random import manual_seed
 from tinynn.backend.threads import get_num_threads
-from tinynn.data import SHAKESPEARE, TokenBatches, TokenWindows, load_text
+from tinynn.data import SHAKESPEARE, TokenWindows, load_text
 from tinynn.generation import generate
 from tinynn.io.atomic import StrPath, remove_leftovers
 from tinynn.models import Transformer
@@ -78,10 +78,7 @@ def train_gpt(
     remove_leftovers(files.path)
     recipe = run.recipe
     train, validation = split_tokens(run.tokens)
-    every = recipe.steps_per_evaluation
-    batches = TokenBatches(
-        train, recipe.context, recipe.batch_size, every * recipe.accumulate, recipe.seed
-    )
+    batches = recipe.make_batches(train)
     judges = TokenWindows(validation, recipe.context, VALIDATION_WINDOWS, VALIDATED_AT_ONCE)
     say(
         f"{len(train):,} tokens to train, {len(validation):,} to validate, a vocabulary of "
@@ -100,9 +97,11 @@ def train_gpt(
         folder=files.path,
         checkpoint_every=checkpoint_every,
         compile=compile and not gradient_checkpointing,
-        progress=choose_progress(progress, steps=recipe.steps, note=note),
+        progress=choose_progress(
+            progress, steps=recipe.steps, accumulate=recipe.accumulate, note=note
+        ),
     )
-    result = trainer.fit(batches, recipe.steps // every, judges, resume=resume)
+    result = trainer.fit(batches, recipe.evaluations, judges, resume=resume)
     files.save_model(model)
     draw_curves(result.history, files.curves, by="step", unit="nats per token")
     return result

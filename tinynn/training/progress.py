@@ -74,6 +74,7 @@ class LineProgress(SilentProgress):
         stream: where to; None is standard output.
         steps: of the optimizer in all epochs; where given, steps are told and not epochs, for
             training in which an epoch is only what lies between two evaluations.
+        accumulate: batches in a step.
         note: gives what is written below each line.
     """
 
@@ -81,10 +82,11 @@ class LineProgress(SilentProgress):
         self,
         stream: IO[str] | None = None,
         steps: int | None = None,
+        accumulate: int = 1,
         note: Callable[[], str] | None = None,
     ) -> None:
         self.stream = sys.stdout if stream is None else stream
-        self.steps, self.note = steps, note
+        self.steps, self.accumulate, self.note = steps, accumulate, note
         self.has_header = False
 
     def start(self, epochs: int, batches: int, epoch: int, batch: int) -> None:
@@ -97,7 +99,11 @@ class LineProgress(SilentProgress):
 
     def step(self, epoch: int, batch: int) -> int:
         """How many steps are finished."""
-        return (epoch * self.batches + batch) * (self.steps or 0) // (self.epochs * self.batches)
+        return (epoch * self.batches + batch) // self.accumulate
+
+    def total(self) -> int:
+        """How many batches there are in all epochs."""
+        return self.epochs * self.batches if self.steps is None else self.steps * self.accumulate
 
     def finish_epoch(self, row: Mapping[str, Any]) -> None:
         by, total = ("epoch", self.epochs) if self.steps is None else ("step", self.steps)
@@ -132,7 +138,7 @@ class BarProgress(LineProgress):
             transient=True,
             expand=True,
         )
-        total = batches if self.steps is None else epochs * batches
+        total = batches if self.steps is None else self.total()
         self.task = self.bar.add_task("", total=total)
         self.bar.update(self.task, **self.place(epoch, batch), means="", rate="", left="")
         self.bar.start()
@@ -143,7 +149,7 @@ class BarProgress(LineProgress):
     ) -> None:
         done = epoch * self.batches + batch
         seconds = time.perf_counter() - self.began
-        left = seconds / max(done - self.done_before, 1) * (self.epochs * self.batches - done)
+        left = seconds / max(done - self.done_before, 1) * (self.total() - done)
         self.bar.update(
             self.task,
             **self.place(epoch, batch),

@@ -9,6 +9,7 @@ from typing import Any
 
 from tinynn import optim
 from tinynn.autograd import Tensor
+from tinynn.data import TokenBatches
 from tinynn.models import Transformer, TransformerConfig
 from tinynn.nn import Module
 from tinynn.nn import functional as F
@@ -22,7 +23,7 @@ __all__ = ["TextRecipe", "next_token_loss"]
 BETAS = (0.9, 0.99)
 # What the learning rate has come down to at the end, as a share of its height.
 LAST_RATE = 0.1
-# About how often a model is evaluated where nothing is said.
+# How often a model is evaluated where nothing is said.
 EVALUATIONS = 8
 
 # What the cache of keys and values takes, without which the model could not generate.
@@ -72,7 +73,7 @@ class TextRecipe:
         accumulate: batches that make up a step.
         tokenizer: "char", a token for each character, or "bpe", byte pairs.
         vocab_size: how many tokens of byte pairs at most; characters are as many as there are.
-        evaluate_every: steps between two evaluations, a divisor of `steps`; None for about an
+        evaluate_every: steps between two evaluations, of which the last is at the end; None for an
             eighth of them.
         seed: of everything random.
 
@@ -114,12 +115,6 @@ class TextRecipe:
                 f"a divisor of the width {self.width} that gives each head a multiple of 16, from "
                 f"{HEAD_SIZES[0]} to {HEAD_SIZES[-1]} numbers, such as {_heads(self.width)}",
             )
-        if self.evaluate_every is not None and self.steps % self.evaluate_every:
-            raise RecipeError(
-                "evaluate_every",
-                self.evaluate_every,
-                f"a divisor of the {self.steps} steps, such as {_divisor(self.steps)}",
-            )
 
     @classmethod
     def from_dict(cls, values: Any) -> TextRecipe:
@@ -134,7 +129,12 @@ class TextRecipe:
 
     @property
     def steps_per_evaluation(self) -> int:
-        return self.evaluate_every or _divisor(self.steps)
+        return min(self.evaluate_every or -(-self.steps // EVALUATIONS), self.steps)
+
+    @property
+    def evaluations(self) -> int:
+        """How often a model is judged: after every so many steps, and at the end."""
+        return -(-self.steps // self.steps_per_evaluation)
 
     def config(self, vocab_size: int) -> TransformerConfig:
         return TransformerConfig(
@@ -179,6 +179,13 @@ class TextRecipe:
         share = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
         return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
 
+    def make_batches(self, tokens: Any) -> TokenBatches:
+        """The batches of all steps, from ids to train on, integers [number]; an epoch lasts until
+        the next evaluation."""
+        per_epoch = self.steps_per_evaluation * self.accumulate
+        total = self.steps * self.accumulate
+        return TokenBatches(tokens, self.context, self.batch_size, per_epoch, self.seed, total)
+
     def make_trainer(self, model: Module, **options: Any) -> Trainer:
         """A Trainer by this recipe; options are Trainer's, and come before the recipe's."""
         optimizer = self.make_optimizer(model)
@@ -205,13 +212,3 @@ def _heads(width: int) -> int:
 def next_token_loss(scores: Tensor, targets: Tensor) -> Tensor:
     """The mean cross-entropy of scores (N, T, vocabulary) and the ids that came (N, T), in nats."""
     return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
-
-
-def _divisor(steps: int) -> int:
-    """The divisor of a number of steps that makes the number of evaluations most like EVALUATIONS.
-
-    >>> [_divisor(steps) for steps in (1, 7, 1000, 2000, 1999)]
-    [1, 1, 125, 250, 1999]
-    """
-    divisors = [number for number in range(1, steps + 1) if steps % number == 0]
-    return min(divisors, key=lambda every: abs(math.log(steps / every / EVALUATIONS)))

@@ -84,7 +84,8 @@ class Trainer:
 
         Arguments:
             loader: a tinynn.data.DataLoader, or any sized iterable of batches (inputs, targets)
-                that is the same at each pass. Batches are moved to the model's device.
+                that is the same at each pass. Batches are moved to the model's device. One whose
+                epochs are not all of the same length tells it: `loader.epoch_length(epoch)`.
             epochs: how many in all, those before a resumption included.
             validation: batches to judge the model by after each epoch.
             resume: go on from the newest checkpoint in `folder` as if there had been no break, with
