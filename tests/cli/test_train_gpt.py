@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tinynn as tn
 from tests.cli.conftest import VERSES
 from tinynn.cli.app import run
 from tinynn.io import load_safetensors
 from tinynn.training import read_rows
+from tinynn.training.text_evaluation import judge_text
+from tinynn.training.text_run import TextRunFolder
 
 TINYNN = [sys.executable, "-m", "tinynn"]
 TINY = ["--layers", "1", "--heads", "1", "--width", "32", "--context", "32", "--warmup", "5"]
@@ -71,6 +75,77 @@ def test_a_prompt_of_characters_that_the_text_lacked_is_one_error(prompt, capsys
         f"write with its {len(set(VERSES))} characters, or train a model that can write all "
         "(tinynn train gpt --tokenizer bpe)\n"
     )
+
+
+def test_evaluation_repeats_what_training_said(text_file, capsys):
+    assert run([*SMALL, "--no-samples"]) == 0
+    trained = capsys.readouterr().out.splitlines()[-1]
+    assert run(["evaluate", "runs/gpt"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == trained
+    loss = read_rows("runs/gpt/metrics.jsonl")[-1]["validation_loss"]
+    assert lines[2] == f"perplexity: {np.exp(loss):.2f}"
+    held_back = len(VERSES) // 10
+    there = (held_back - 1) // 32
+    assert lines[0] == f"{held_back:,} tokens held back, {there} windows of 32 tokens looked at"
+    assert run(["evaluate", "runs/gpt", "--subset", "7"]) == 0
+    assert ", 7 windows of 32" in capsys.readouterr().out
+    assert run(["evaluate", "runs/gpt", "--data", str(text_file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    there = (len(VERSES) - 1) // 32
+    whole = f"{len(VERSES):,} tokens of {text_file}, {there} windows of 32 tokens looked at"
+    assert lines[0] == whole
+
+
+def test_a_loss_is_that_of_all_windows_of_the_text():
+    """Against the sum over each token, as it is defined."""
+    assert run([*SMALL, "--steps", "3", "--no-samples"]) == 0
+    files = TextRunFolder("runs/gpt")
+    model, ids = files.load_model(), files.load().tokens
+    ids = np.array(ids[-(len(ids) // 10) :], np.int64)
+    count = (len(ids) - 1) // 32
+    places = np.linspace(0, len(ids) - 33, count).astype(int)
+    total = 0.0
+    for place in places:
+        scores = model(tn.tensor(ids[None, place : place + 32])).detach().numpy()[0]
+        right = scores[np.arange(32), ids[place + 1 : place + 33]]
+        total += (np.log(np.exp(scores).sum(-1)) - right).sum()
+    judged = judge_text("runs/gpt")
+    assert (judged.windows, judged.tokens) == (count, len(ids))
+    assert judged.loss == pytest.approx(total / (32 * count), rel=1e-5)
+    assert judged.perplexity == pytest.approx(np.exp(judged.loss))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ("evaluate runs/gpt --subset 0", 2, "--subset is 0, expected 1 to 53, all windows of"),
+        ("evaluate runs/gpt --subset 54", 2, "--subset is 54, expected 1 to 53, all windows of"),
+        ("evaluate runs/gpt --data other.txt", 1, "'x' is not one of the 27 characters"),
+        ("evaluate runs/gpt --data short.txt", 1, "2 tokens hold no window of 32"),
+        ("evaluate runs/gpt --data missing.txt", 1, "missing.txt: No such file"),
+        ("evaluate begun", 1, "begun has no model.safetensors, its training is not finished; go"),
+        ("evaluate begun", 1, "go on with: tinynn train gpt --resume --out begun"),
+        ("predict runs/gpt some.png", 1, "runs/gpt is the run of a language model, which knows no"),
+        ("predict runs/gpt some.png", 1, "; try: tinynn generate PROMPT --model runs/gpt"),
+        ("evaluate folder", 1, "folder/config.json is damaged: it lacks 'format'"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line(arguments, status, message, capsys):
+    assert run([*SMALL, "--steps", "1", "--no-samples"]) == 0
+    shutil.copytree("runs/gpt", "begun")
+    os.unlink("begun/model.safetensors")
+    Path("other.txt").write_text("To be x" * 20)
+    Path("short.txt").write_text("To")
+    Path("folder").mkdir()
+    Path("folder/config.json").write_text("{}")
+    capsys.readouterr()
+    assert run(arguments.split()) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
 
 
 def test_transformers_reads_what_it_leaves(capsys):

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from tinynn.io.atomic import StrPath, remove_leftovers
 
-__all__ = ["RunFiles"]
+__all__ = ["TEXT_RUN", "RunFiles"]
+
+# What only the run of a language model has.
+TEXT_RUN = "run.json"
 
 
 class RunFiles:

@@ -14,7 +14,7 @@ from tinynn.models import CNN, MLP
 from tinynn.nn import Module
 from tinynn.ops.conversion import host
 from tinynn.training.recipe import MODELS, Recipe
-from tinynn.training.run_files import RunFiles
+from tinynn.training.run_files import TEXT_RUN, RunFiles
 
 __all__ = ["RunConfig", "RunFolder"]
 
@@ -86,6 +86,11 @@ class RunFolder(RunFiles):
 
     def load_config(self) -> RunConfig:
         """Reads config.json; raises FileNotFoundError, or ValueError for one without sense."""
+        if (self.path / TEXT_RUN).is_file():
+            raise ValueError(
+                f"{self.path} is the run of a language model, which knows no images; try: "
+                f"tinynn generate PROMPT --model {self.path}"
+            )
         if not self.config.is_file():
             raise FileNotFoundError(
                 f"{self.path} is not the folder of a run: it has no {self.config.name}"

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynn.data import map_tokens, write_tokens
 from tinynn.io.atomic import StrPath, atomic_write
+from tinynn.io.huggingface import read_folder
 from tinynn.io.safetensors import save_safetensors
-from tinynn.models import to_hugging_face
-from tinynn.training.run_files import RunFiles
+from tinynn.models import Transformer, load_weights, read_hugging_face, to_hugging_face
+from tinynn.nn import init
+from tinynn.training.run_files import TEXT_RUN, RunFiles
 from tinynn.training.text_recipe import TextRecipe
 from tinynn.training.vocabulary import Vocabulary, read_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from tinynn.models import Transformer
 
     Array = np.ndarray[Any, Any]
 
@@ -49,7 +49,7 @@ class TextRunFolder(RunFiles):
 
     def __init__(self, path: StrPath) -> None:
         super().__init__(path)
-        self.run = self.path / "run.json"
+        self.run = self.path / TEXT_RUN
         self.tokenizer = self.path / "tokenizer.json"
         self.tokens = self.path / "tokens.bin"
 
@@ -93,6 +93,21 @@ class TextRunFolder(RunFiles):
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
         return TextRun(recipe, data, vocabulary, map_tokens(self.tokens, vocabulary.size))
+
+    def load_model(self) -> Transformer:
+        """The trained model; FileNotFoundError where the run is not finished, ValueError for a
+        damaged file."""
+        if not self.model.is_file():
+            raise FileNotFoundError(
+                f"{self.path} has no {self.model.name}, its training is not finished; go on with: "
+                f"tinynn train gpt --resume --out {self.path}"
+            )
+        folder = read_folder(self.path)
+        family, config = read_hugging_face(folder.config)
+        with init.skip():
+            model = Transformer(config)
+        load_weights(model, folder.tensors, family, str(self.path))
+        return model.eval()
 
     def save_model(self, model: Transformer) -> None:
         """Writes the model as `generation.load` and transformers read it."""
