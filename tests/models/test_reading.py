@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinynn as tn
-from tinynn.io import save_folder
+from tinynn.io import read_gguf, save_folder, write_gguf
 from tinynn.io.stored import StoredTensor
 from tinynn.models import (
     Transformer,
@@ -14,6 +14,7 @@ from tinynn.models import (
     read_hugging_face,
     stored_weights,
 )
+from tinynn.models.families import GGUF as FAMILIES
 
 LLAMA = {
     "model_type": "llama",
@@ -94,6 +95,93 @@ def test_sizes_of_gguf():
         read_gguf_config(GGUF | {"qwen2.rope.scaling.type": "yarn"}, ())
     with pytest.raises(ValueError, match=r"rope.dimension_count is 4 of heads of 8"):
         read_gguf_config(GGUF | {"qwen2.rope.dimension_count": 4}, ())
+
+
+def llama3_factor(frequency, scaling):
+    """What Llama 3.1 divides a pair's frequency by, as its reference code has it, by wavelength."""
+    original, factor = scaling["original_max_position_embeddings"], scaling["factor"]
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    wavelength = 2 * np.pi / frequency
+    if wavelength < original / high:
+        return 1.0
+    if wavelength > original / low:
+        return factor
+    smooth = (original / wavelength - low) / (high - low)
+    return 1 / ((1 - smooth) / factor + smooth)
+
+
+LLAMA3_SCALING = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
+
+@pytest.fixture
+def llama3():
+    """A model with Llama 3's scaling, and the metadata and tensors of its GGUF file."""
+    tn.manual_seed(0)
+    sizes = {"vocab_size": 40, "hidden_size": 64, "num_layers": 2, "num_heads": 2}
+    options = {"rope_base": 5000.0, "rope_interleaved": True, "max_positions": 256}
+    model = Transformer(TransformerConfig(**sizes, **options, rope_scaling=LLAMA3_SCALING)).eval()
+    for parameter in model.parameters():
+        parameter.data *= 8  # so that attention is no plain mean
+    metadata = {
+        "general.architecture": "llama",
+        "llama.embedding_length": 64,
+        "llama.block_count": 2,
+        "llama.attention.head_count": 2,
+        "llama.feed_forward_length": 256,
+        "llama.context_length": 256,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.rope.freq_base": 5000.0,
+        "tokenizer.ggml.tokens": [str(number) for number in range(40)],
+    }
+    frequencies = 5000.0 ** (-np.arange(0, 32, 2) / 32)
+    factors = [llama3_factor(frequency, LLAMA3_SCALING) for frequency in frequencies]
+    assert len(set(factors)) > 4
+    return model, metadata, {"rope_freqs.weight": np.array(factors, np.float32)}
+
+
+def read(path):
+    file = read_gguf(path)
+    family, config = read_gguf_config(file.metadata, file.tensors)
+    model = Transformer(config)
+    load_weights(model, file.tensors, family, str(path))
+    return model.eval()
+
+
+def test_factors_of_frequencies_in_a_gguf_file_are_llama3s_scaling(llama3, tmp_path):
+    model, metadata, factors = llama3
+    weights = stored_weights(model, FAMILIES["llama"])
+    write_gguf(tmp_path / "with", metadata, weights | factors)
+    write_gguf(tmp_path / "without", metadata, weights)
+    tokens = tn.tensor(np.random.default_rng(0).integers(0, 40, (1, 200)))
+    with tn.no_grad():
+        expected = model(tokens).numpy()
+        with_factors = read(tmp_path / "with")(tokens).numpy()
+        without = read(tmp_path / "without")(tokens).numpy()
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(with_factors, expected, rtol=0, atol=1e-4 * scale)
+    assert np.abs(without - expected).max() > 0.01 * scale
+
+
+def test_factors_that_are_wrong_are_refused(llama3, tmp_path):
+    model, metadata, factors = llama3
+    weights = stored_weights(model, FAMILIES["llama"])
+
+    def refused(says, changes, **more):
+        write_gguf(tmp_path / "wrong", metadata | more, weights | changes)
+        with pytest.raises(ValueError, match=says):
+            read(tmp_path / "wrong")
+
+    name = "rope_freqs.weight"
+    refused(r"rope_freqs.weight is \(5,\), expected \(16,\)", {name: np.ones(5, np.float32)})
+    refused("factors 0.0, expected a number above 0", {name: np.zeros(16, np.float32)})
+    linear = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 2.0}
+    refused("both rope_freqs.weight and llama.rope.scaling.type 'linear'", factors, **linear)
 
 
 def stored(arrays):

@@ -30,6 +30,7 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
+FACTORS = {"rope_type": "factors", "factors": [1.0] * 8}
 CONFIGS = {
     "gpt2": SIZES | GPT2 | {"tied": True},
     "gpt2 with a head": SIZES | GPT2 | {"activation": "gelu", "intermediate_size": 100},
@@ -92,6 +93,8 @@ def test_logits_of_transformers_agree(model, folder):
         (GPT2 | {"gated": True}, "gated is True, but models of the family gpt2 have False"),
         ({"norm": "layer"}, "norm is 'layer', but models of the family llama have 'rms'"),
         ({"rope_interleaved": True}, "rope_interleaved is True"),
+        ({"rope_scaling": FACTORS}, "rope_scaling is of type 'factors', but .* llama know default"),
+        ({"rope_scaling": {"rope_type": "ntk", "factor": 2.0}}, "rope_scaling is of type 'ntk'"),
         ({"qkv_bias": True}, "out_bias is False, but .* llama have True"),
         ({"qk_norm": True, "mlp_bias": True}, "mlp_bias is True, but .* qwen3 have False"),
         ({"window": 8}, "window is 8"),

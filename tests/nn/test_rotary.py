@@ -105,6 +105,10 @@ FORMULAS = [
     ),
     ({"rope_type": "dynamic", "factor": 4.0, "original_max_position_embeddings": 4096}, PLAIN),
     (LLAMA3, [llama3_frequency(f) for f in PLAIN]),
+    (
+        {"rope_type": "factors", "factors": [1.0 + i / 10 for i in range(64)]},
+        [f / (1.0 + i / 10) for i, f in enumerate(PLAIN)],
+    ),
 ]
 
 
@@ -133,7 +137,7 @@ def test_llama3_leaves_fast_pairs_and_slows_slow_ones():
 @pytest.mark.parametrize(
     ("scaling", "says"),
     [
-        ({"factor": 2.0}, "rope_type None; known are default, linear, ntk, dynamic, llama3"),
+        ({"factor": 2.0}, "rope_type None; known are default, linear, ntk, dynamic, llama3, fac"),
         ({"rope_type": "yarn", "factor": 2.0}, "rope_type 'yarn'"),
         ({"rope_type": "linear"}, "'linear' lacks factor"),
         ({"rope_type": "linear", "factor": 2.0, "beta": 1}, "'linear' does not know beta"),
@@ -141,6 +145,10 @@ def test_llama3_leaves_fast_pairs_and_slows_slow_ones():
         ({"rope_type": "ntk", "factor": "2"}, "factor '2', expected a number above 0"),
         ({"rope_type": "ntk", "factor": float("nan")}, "factor nan"),
         ({"rope_type": "dynamic", "factor": 2.0}, "lacks original_max_position_embeddings"),
+        ({"rope_type": "factors"}, "'factors' lacks factors"),
+        ({"rope_type": "factors", "factors": 2.0}, "factors 2.0, expected a list of 32 numbers"),
+        ({"rope_type": "factors", "factors": [1.0] * 31}, "expected a list of 32 numbers"),
+        ({"rope_type": "factors", "factors": [0.0] * 32}, "factors 0.0, expected a number above 0"),
         (LLAMA3 | {"low_freq_factor": 4.0}, "low_freq_factor 4.0, which must be below"),
         (LLAMA3 | {"original_max_position_embeddings": 0}, "embeddings 0, expected a number"),
     ],

@@ -31,7 +31,7 @@ class Family(NamedTuple):
     switches: Mapping[str, Any]
     names: Mapping[str, Source]
     prefix: str = ""  # of all names but the head's; files of a model without a head lack it
-    ignored: tuple[str, ...] = ()  # of weights that are computed, not learned: how they end
+    ignored: tuple[str, ...] = ()  # of what is no weight: how the names end
 
 
 def _transposed(array: Array) -> Array:
@@ -188,10 +188,13 @@ _GGUF_GPT2 = _GGUF | {
     for kind in ("weight", "bias")
 }
 
+# What the frequencies of rotary pairs are divided by; the config has it.
+FACTORS = "rope_freqs.weight"
+
 # By "general.architecture".
 GGUF = {
     # The pairs of a head's numbers that are turned lie side by side in its files.
-    "llama": Family(_GGUF_SIZES, {"rope_interleaved": True}, _GGUF),
+    "llama": Family(_GGUF_SIZES, {"rope_interleaved": True}, _GGUF, ignored=(FACTORS,)),
     "qwen2": Family(_GGUF_SIZES, {"qkv_bias": True}, _GGUF),
     "qwen3": Family(_GGUF_SIZES, {"qk_norm": True}, _GGUF),
     "gpt2": Family(

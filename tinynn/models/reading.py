@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tinynn.models.families import GGUF, HUGGING_FACE, Family
+from tinynn.models.families import FACTORS, GGUF, HUGGING_FACE, Family
 from tinynn.models.transformer_config import TransformerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tinynn.models.weights import Stored
 
 _ACTIVATIONS = {
     "gelu": "gelu",
@@ -41,12 +44,13 @@ def read_hugging_face(config: Mapping[str, Any]) -> tuple[Family, TransformerCon
     return family, TransformerConfig(**{"norm_eps": 1e-6, **family.switches, **sizes})
 
 
-def read_gguf_config(metadata: Mapping[str, Any], names: Any) -> tuple[Family, TransformerConfig]:
+def read_gguf_config(metadata: Mapping[str, Any], tensors: Any) -> tuple[Family, TransformerConfig]:
     """The family and sizes that the metadata of a GGUF file name.
 
     Arguments:
         metadata: as `io.read_gguf` gives it.
-        names: of the file's tensors: without one for the output, it is tied to the embedding.
+        tensors: of the file, by name: without one for the output, it is tied to the embedding;
+            those of `rope_freqs.weight` divide the frequencies of rotary pairs (Llama 3's do).
 
     Raises as `read_hugging_face`.
     """
@@ -62,14 +66,35 @@ def read_gguf_config(metadata: Mapping[str, Any], names: Any) -> tuple[Family, T
     if scaling == "linear":
         factor = float(metadata[f"{prefix}rope.scaling.factor"])
         known["rope_scaling"] = {"rope_type": "linear", "factor": factor}
+    has_factors = FACTORS in tensors and FACTORS in family.ignored
+    if has_factors and scaling != "none":
+        raise ValueError(
+            f"{source}: there are both {FACTORS} and {prefix}rope.scaling.type {scaling!r}, "
+            "expected one of them"
+        )
     turned = metadata.get(f"{prefix}rope.dimension_count")
-    config = TransformerConfig(**{**family.switches, **known, "tied": "output.weight" not in names})
+    known["tied"] = "output.weight" not in tensors
+    config = TransformerConfig(**{**family.switches, **known})
     if turned not in (None, config.head_dim) and not config.learned_positions:
         raise ValueError(
             f"{source}: {prefix}rope.dimension_count is {turned} of heads of {config.head_dim}; "
             "only heads that are turned as a whole are supported"
         )
+    if has_factors:
+        scaling = {"rope_type": "factors", "factors": _factors(tensors[FACTORS], config)}
+        config = replace(config, rope_scaling=scaling)
     return family, config
+
+
+def _factors(tensor: Stored, config: TransformerConfig) -> list[float]:
+    """The numbers of a small tensor; its shape is looked at before it is read."""
+    expected = (config.head_dim // 2,)
+    if tuple(tensor.shape) != expected:
+        raise ValueError(
+            f"GGUF metadata: {FACTORS} is {tuple(tensor.shape)}, expected {expected}, a number for "
+            "each rotary pair"
+        )
+    return [float(factor) for factor in tensor.float32()]
 
 
 def _family(

@@ -21,6 +21,7 @@ _ARCHITECTURES = {
     "llama": "LlamaForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
 }
+_SCALINGS = ("default", "linear", "dynamic", "llama3")
 _ACTIVATIONS = {"gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu", "silu": "silu"}
 
 
@@ -77,6 +78,12 @@ def _check(config: TransformerConfig, family: str) -> None:
                 f"to_hugging_face: {name} is {getattr(config, name)!r}, but models of the family "
                 f"{family} have {value!r}; such a model can't be written"
             )
+    kind = (config.rope_scaling or {}).get("rope_type", "default")
+    if kind not in _SCALINGS:
+        raise ValueError(
+            f"to_hugging_face: rope_scaling is of type {kind!r}, but models of the family {family} "
+            f"know {', '.join(_SCALINGS)}; such a model can't be written"
+        )
 
 
 def _gpt2(config: TransformerConfig) -> dict[str, Any]:

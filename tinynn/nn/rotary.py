@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Array = np.ndarray[Any, Any]
-    Options = Mapping[str, float]
+    Options = Mapping[str, Any]
 
 
 class Rotation(NamedTuple):
@@ -45,7 +45,8 @@ def _default(rotation: Rotation, options: Options) -> Array:
 
 def _linear(rotation: Rotation, options: Options) -> Array:
     """Positions are divided by `factor` (https://arxiv.org/abs/2306.15595)."""
-    return frequencies_of(rotation.rotary_dim, rotation.base) / options["factor"]
+    divided: Array = frequencies_of(rotation.rotary_dim, rotation.base) / options["factor"]
+    return divided
 
 
 def _ntk(rotation: Rotation, options: Options) -> Array:
@@ -82,6 +83,18 @@ def _llama3(rotation: Rotation, options: Options) -> Array:
     return mixed
 
 
+def _factors(rotation: Rotation, options: Options) -> Array:
+    """The frequency of each pair is divided by a factor of its own, as GGUF files have them in
+    `rope_freqs.weight`."""
+    factors, pairs = options["factors"], rotation.rotary_dim // 2
+    if not isinstance(factors, (list, tuple)) or len(factors) != pairs:
+        raise ValueError(
+            f"RotaryEmbedding: scaling 'factors' has factors {factors!r:.60}, expected a list of "
+            f"{pairs} numbers, one for each pair"
+        )
+    return frequencies_of(rotation.rotary_dim, rotation.base) / np.array(factors, np.float64)
+
+
 def _grown(rotation: Rotation, factor: float) -> float:
     dim = rotation.rotary_dim
     if dim <= 2:  # there is no other pair that could stay as it was
@@ -99,6 +112,7 @@ SCALINGS: dict[str, tuple[Callable[[Rotation, Options], Array], tuple[str, ...]]
         _llama3,
         ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
     ),
+    "factors": (_factors, ("factors",)),
 }
 
 
@@ -253,10 +267,12 @@ def _scaled(rotation: Rotation, scaling: Mapping[str, Any]) -> tuple[dict[str, A
                 f"{', '.join(needed) or 'nothing'}"
             )
     for key, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ValueError(
-                f"RotaryEmbedding: scaling {name!r} has {key} {value!r}, expected a number above 0"
-            )
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(number, bool) or not isinstance(number, int | float) or not number > 0:
+                raise ValueError(
+                    f"RotaryEmbedding: scaling {name!r} has {key} {number!r}, expected a number "
+                    "above 0"
+                )
     if options.get("factor", 1.0) < 1:
         raise ValueError(
             f"RotaryEmbedding: scaling {name!r} has factor {options['factor']}, expected 1 or more"
