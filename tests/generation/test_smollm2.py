@@ -2,7 +2,8 @@
 
 import pytest
 
-from tinynn.generation import generate, load
+from tests.generation.texts import mixed_lines
+from tinynn.generation import generate, load, save
 
 # Each prompt's 64 most probable tokens, by transformers on the same weights.
 GREEDY = {
@@ -54,3 +55,18 @@ def test_it_ends_its_answers(model):
     result = generate(model, model.tokenizer.encode(prompt, add_special=False), 64)
     assert result.text == "The capital of France is Paris."
     assert result.finish_reason == "stop"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("format", ["stored", "int4"])
+def test_saved_in_few_bits_it_writes_the_same(format, tmp_path):
+    """With its tokenizer, which the file has as metadata and the folder as tokenizer.json."""
+    model = load("smollm2", format)
+    save(model, tmp_path / "saved")
+    again = load(tmp_path / "saved")
+    texts = [*mixed_lines(300, seed=3), "<|im_start|>user\n12345<|im_end|>"]
+    for text in texts:
+        assert again.tokenizer.encode(text) == model.tokenizer.encode(text)
+    assert tokens(generate(again, list(GREEDY), 24)) == tokens(generate(model, list(GREEDY), 24))
+    size = sum(file.stat().st_size for file in (tmp_path / "saved").glob("*.safetensors"))
+    assert size < 100e6

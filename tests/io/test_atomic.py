@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -161,3 +162,41 @@ with atomic_folder({str(tmp_path / "run")!r}) as temporary:
     (tmp_path / ".mine").touch()
     remove_leftovers(tmp_path)
     assert names(tmp_path) == [".mine", "mine.tmp"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    target = tmp_path / "model"
+    for content in ("old", "new"):
+        with atomic_folder(target, overwrite=True) as folder:
+            (folder / content).write_text(content)
+            assert names(target) == ["old"] if content == "new" else not target.exists()
+    assert names(target) == ["new"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_folder_stays_where_its_replacement_fails(tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_folder(target, overwrite=True):
+        1 / 0  # noqa: B018
+    rename = os.rename
+
+    def fail_at_the_second(source, goal):
+        if calls.append(goal) or len(calls) == 2:
+            raise OSError(5, "Input/output error", str(source))
+        rename(source, goal)
+
+    calls = []
+    monkeypatch.setattr(os, "rename", fail_at_the_second)
+    with pytest.raises(OSError, match="model"), atomic_folder(target, overwrite=True) as folder:
+        (folder / "new").write_text("new")
+    assert (target / "old").read_text() == "old"
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path):
+    (tmp_path / "model").write_text("mine")
+    with pytest.raises(FileExistsError), atomic_folder(tmp_path / "model", overwrite=True):
+        pass
+    assert (tmp_path / "model").read_text() == "mine"

@@ -6,6 +6,7 @@ from tinynn.generation.loading import load
 from tinynn.generation.loop import generate, stream
 from tinynn.generation.published import PUBLISHED, pull
 from tinynn.generation.sampling import Sampling
+from tinynn.generation.saving import save
 from tinynn.generation.sequence import Piece, Result
 from tinynn.generation.streaming import StreamDecoder
 from tinynn.generation.tokenizer import Tokenizer
@@ -22,5 +23,6 @@ __all__ = [
     "generate",
     "load",
     "pull",
+    "save",
     "stream",
 ]

@@ -85,6 +85,7 @@ def _byte_level(fields: _Fields, tokenizers: Any) -> tuple[Any, bool]:
     model = tokenizers.models.BPE(fields.ids, merges, ignore_merges=way.whole_words)
     engine = tokenizers.Tokenizer(model)
     engine.pre_tokenizer = as_engine(way, tokenizers)
+    engine.decoder = tokenizers.decoders.ByteLevel()
     if way.nfc:
         engine.normalizer = tokenizers.normalizers.NFC()
     return engine, way.bos
@@ -106,6 +107,11 @@ def _sentence_pieces(fields: _Fields, tokenizers: Any) -> tuple[Any, bool]:
     if fields.flag("add_space_prefix", True):
         marked.insert(0, normalizers.Prepend(SPACE_MARK))
     engine.normalizer = normalizers.Sequence(marked)
+    decoders = tokenizers.decoders
+    joined = [decoders.Replace(SPACE_MARK, " "), decoders.ByteFallback(), decoders.Fuse()]
+    if len(marked) > 1:
+        joined.append(decoders.Strip(" ", 1, 0))
+    engine.decoder = decoders.Sequence(joined)
     return engine, True
 
 

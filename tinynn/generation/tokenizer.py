@@ -229,6 +229,11 @@ class Tokenizer:
     def _control_texts(self) -> ControlTexts:
         return ControlTexts(map(self.token_text, self._special))
 
+    def to_json(self) -> str:
+        """The content of tokenizer.json: vocabulary, merges, and how texts are cut and joined."""
+        text: str = self._engine.to_str(pretty=True)
+        return text
+
     @cached_property
     def _engine_for_plain_text(self) -> Any:
         # Another engine, because a switch on the first one would turn it for other threads too.

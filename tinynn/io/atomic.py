@@ -62,12 +62,16 @@ def atomic_write(path: StrPath, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def atomic_folder(path: StrPath) -> Iterator[Path]:
+def atomic_folder(path: StrPath, overwrite: bool = False) -> Iterator[Path]:
     """Gives an empty temporary folder that becomes `path` when the block ends without an exception.
+
+    Arguments:
+        overwrite: replace what is there. It is renamed first, and deleted when the new folder is in
+            its place.
 
     Raises:
         FileExistsError: `path` exists, before the block or when it ends (another process was
-            faster); what is there stays as it is.
+            faster), and is not to be replaced; what is there stays as it is.
         OSError: as for `atomic_write`.
 
     >>> import tempfile
@@ -78,7 +82,8 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     '7'
     """
     target = Path(os.path.realpath(path))
-    _refuse_existing(target)
+    if not overwrite:
+        _refuse_existing(target)
     temporary = _temporary_name(target)
     try:
         temporary.mkdir()
@@ -87,8 +92,11 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
             for name in names:
                 _sync(Path(folder, name))
             _sync(Path(folder))
-        _refuse_existing(target)
-        os.rename(temporary, target)
+        if overwrite and target.is_dir():
+            _exchange(temporary, target)
+        else:
+            _refuse_existing(target)
+            os.rename(temporary, target)
         _sync(target.parent)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -106,6 +114,18 @@ def remove_leftovers(folder: StrPath) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def _exchange(temporary: Path, target: Path) -> None:
+    """Puts a folder in the place of another one, which is deleted."""
+    old = _temporary_name(target)
+    os.rename(target, old)
+    try:
+        os.rename(temporary, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _temporary_name(target: Path) -> Path:

@@ -29,17 +29,20 @@ def save_folder(
     *,
     shard_size: int = 5 * 10**9,
     extra_files: Mapping[str, bytes] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Writes a folder of settings and weights, which appears as a whole.
 
     Arguments:
-        path: the folder, which must not exist; the folder above it does.
+        path: the folder, which must not exist, unless it is to be overwritten; the folder above it
+            does.
         config: the content of config.json; `architectures` and `model_type` tell transformers
             which model it is.
         tensors: by name, arrays of any shape and layout, in a dtype that `save_safetensors` takes.
         shard_size: the bytes of values that a file may hold; a larger tensor has one to itself.
             What does not fit in one file goes in several, with an index.
         extra_files: other files by name, such as tokenizer.json.
+        overwrite: replace the folder that is there, as a whole.
 
     Raises:
         ValueError: a setting that JSON cannot hold, a tensor that is not an array or has a dtype
@@ -70,7 +73,7 @@ def save_folder(
     texts = {CONFIG: _as_json(dict(config), where)} | _checked(extra_files or {}, where)
     if len(files) > 1:
         texts[INDEX] = _as_json(_index(files), where)
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, overwrite) as folder:
         for file, shard in files.items():
             save_safetensors(folder / file, shard, _METADATA)
         _write(folder, texts)

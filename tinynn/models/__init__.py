@@ -2,6 +2,7 @@
 
 from tinynn.models.cnn import CNN
 from tinynn.models.mlp import MLP
+from tinynn.models.own_config import own_settings
 from tinynn.models.reading import read_gguf_config, read_hugging_face
 from tinynn.models.transformer import Transformer
 from tinynn.models.transformer_config import TransformerConfig
@@ -15,6 +16,7 @@ __all__ = [
     "TransformerConfig",
     "load_weights",
     "match_weights",
+    "own_settings",
     "read_gguf_config",
     "read_hugging_face",
     "stored_weights",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinynn.models.families import FACTORS, GGUF, HUGGING_FACE, Family
+from tinynn.models.own_config import MODEL_TYPE, OWN, read_own_settings
 from tinynn.models.transformer_config import TransformerConfig
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def read_hugging_face(config: Mapping[str, Any]) -> tuple[Family, TransformerCon
     >>> config.head_dim, config.gated
     (16, True)
     """
+    if config.get("model_type") == MODEL_TYPE:
+        return OWN, read_own_settings(config)
     family = _family("config.json", "model_type", config, HUGGING_FACE)
     sizes = _sizes("config.json", family, config, "")
     if "activation" in sizes:

@@ -112,6 +112,21 @@ class TransformerConfig:
                 f"{value!r}"
             )
 
+    def matrix_numbers(self) -> int:
+        """How many numbers the matrices of such a model have, those of all layers together.
+
+        >>> TransformerConfig(
+        ...     vocab_size=65, hidden_size=128, num_layers=4, num_heads=4, tied=True
+        ... ).matrix_numbers()
+        1056896
+        """
+        heads = (2 * self.num_heads + 2 * self.num_kv_heads) * self.head_dim
+        inside = (3 if self.gated else 2) * self.intermediate_size
+        tables = self.vocab_size * (1 if self.tied else 2)
+        tables += self.max_positions if self.learned_positions else 0
+        numbers: int = self.hidden_size * (tables + self.num_layers * (heads + inside))
+        return numbers
+
     def window_of(self, layer: int) -> int | None:
         """The window of a layer."""
         return self.window if layer >= self.window_from else None

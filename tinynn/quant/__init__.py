@@ -5,10 +5,18 @@ from tinynn.quant.matrices import HalfMatrix, QuantizedMatrix
 from tinynn.quant.memory import gather
 from tinynn.quant.models import FORMATS, STORED, place_matrices, quantize
 from tinynn.quant.rounding import from_gguf
+from tinynn.quant.saved import (
+    QUANTIZATION,
+    is_quantized,
+    quantization_settings,
+    restore_matrices,
+    stored_matrices,
+)
 from tinynn.quant.stacking import stack
 
 __all__ = [
     "FORMATS",
+    "QUANTIZATION",
     "STORED",
     "HalfMatrix",
     "QuantizedEmbedding",
@@ -16,7 +24,11 @@ __all__ = [
     "QuantizedMatrix",
     "from_gguf",
     "gather",
+    "is_quantized",
     "place_matrices",
+    "quantization_settings",
     "quantize",
+    "restore_matrices",
     "stack",
+    "stored_matrices",
 ]

@@ -90,7 +90,7 @@ def _replace_all(
     model: Any, matrix: Callable[[str, Any], Matrix | None], activations: str = "int8"
 ) -> Any:
     """Puts matrices in the place of weights, for those that `matrix(name, weight)` gives one."""
-    for path, parent, name, layer in list(_layers(model)):
+    for path, parent, name, layer in list(replaceable(model)):
         found = matrix(f"{path}.weight", layer.weight)
         if found is None:
             continue
@@ -107,7 +107,7 @@ def _replace_all(
 
 
 # Layers with one input -> the one that takes their place.
-_STACKED = {
+STACKED = {
     nn.SelfAttention: (("q_proj", "k_proj", "v_proj"), "qkv_proj"),
     nn.FeedForward: (("gate_proj", "up_proj"), "gate_up_proj"),
 }
@@ -115,7 +115,7 @@ _STACKED = {
 
 def _stack(module: Any, activations: str) -> None:
     """Makes one layer of those that have the same input, if all are of one format."""
-    names, target = _STACKED.get(type(module), ((), ""))
+    names, target = STACKED.get(type(module), ((), ""))
     layers = [getattr(module, name) for name in names]
     if not layers or not all(isinstance(layer, QuantizedLinear) for layer in layers):
         return
@@ -130,7 +130,7 @@ def _stack(module: Any, activations: str) -> None:
         setattr(module, name, None)
 
 
-def _layers(model: Any) -> Iterator[tuple[str, Any, str, Any]]:
+def replaceable(model: Any) -> Iterator[tuple[str, Any, str, Any]]:
     """(path, parent, name, layer) of linear layers, and of the table of a Transformer's tokens."""
     for path, parent in model.named_modules():
         for name, layer in parent.named_children():
