@@ -18,7 +18,7 @@ import tinynn
 from tests.training.drawn_digits import draw, drawn_dataset, write_dataset
 from tinynn.cli.app import run
 
-LANGUAGE = ("pull", "generate", "chat")
+LANGUAGE = ("pull", "quantize", "generate", "chat")
 COMMANDS = [
     "train mnist",
     "train gpt",
@@ -141,7 +141,8 @@ def test_help_has_examples_and_the_common_options(command, capsys):
     lines = lines_of(capsys, *command.split(), "--help")
     text = "\n".join(lines)
     assert "Examples:" in text
-    options = ("--help",) if command == "pull" else ("--seed", "--device", "--help")
+    is_of_files = command in ("pull", "quantize")  # nothing random, and no device
+    options = ("--help",) if is_of_files else ("--seed", "--device", "--help")
     assert all(option in text for option in options)
     assert max(map(len, lines)) <= 80
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +135,69 @@ def test_examples_work(command, file, capsys, monkeypatch):
         assert capsys.readouterr().out
 
 
+# ---- quantize
+
+
+@pytest.mark.parametrize("format", ["int8", "int4-symmetric", "fp16", "stored", "none"])
+def test_a_folder_writes_as_its_file_quantized(format, file, capsys, monkeypatch):
+    assert run(["quantize", file, "out/small", "--quantize", format]) == 0
+    captured = capsys.readouterr()
+    assert re.fullmatch(r"0\.\d MB -> 0\.\d MB\ntry: tinynn chat --model out/small\n", captured.out)
+    assert captured.err == f"reading {file}, weights as {format}\nwriting out/small\n"
+    options = ["--max-new-tokens", "20", "--temperature", "0.9", "--seed", "5"]
+    texts = []
+    for path, more in ((file, ["--quantize", format]), ("out/small", [])):
+        assert run(["generate", "the cat", "--model", path, *options, *more]) == 0
+        monkeypatch.setattr("sys.stdin", io.StringIO("hello\nagain\n"))
+        assert run(["chat", "--model", path, *options, *more]) == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+
+
+def test_a_quantized_folder_takes_no_format_but_stored(file, capsys):
+    assert run(["quantize", file, "small", "--quantize", "int4"]) == 0
+    generate = ["generate", "the", "--model", "small", "--max-new-tokens", "2"]
+    assert run([*generate, "--quantize", "stored"]) == 0
+    capsys.readouterr()
+    for command in (generate, ["quantize", "small", "other"]):
+        assert run([*command, "--quantize", "int8"]) == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith("error: load: small is quantized already, and rounding it again to")
+        assert run([*command, "--quantize", "none"]) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith("error: --quantize is none, but small was saved quantized")
+    assert run(["quantize", "small", "other", "--quantize", "stored"]) == 0
+    assert {entry.name for entry in Path().iterdir()} - {Path(file).name} == {"other", "small"}
+
+
+def test_a_folder_that_is_there_stays(file, capsys):
+    assert run(["quantize", file, "small"]) == 0
+    before = Path("small/model.safetensors").read_bytes()
+    capsys.readouterr()
+    assert run(["quantize", file, "small", "--quantize", "int4"]) == 2
+    assert capsys.readouterr().err == (
+        "error: small exists; --overwrite replaces the model in it\n"
+    )
+    assert Path("small/model.safetensors").read_bytes() == before
+    assert run(["quantize", file, "small", "--quantize", "int4", "--overwrite"]) == 0
+    assert Path("small/model.safetensors").read_bytes() != before
+    Path("small/notes.txt").write_text("mine")
+    capsys.readouterr()
+    assert run(["quantize", file, "small", "--overwrite"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith(
+        "the folder of a saved model (it holds notes.txt), so it is not overwritten"
+    )
+
+
+def test_examples_of_quantize_work(file, capsys):
+    assert run(["quantize", "--help"]) == 0
+    examples = re.findall(r"^ +tinynn quantize (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert len(examples) >= 2
+    for example in examples:
+        assert run(["quantize", file, *shlex.split(example)[1:]]) == 0, example
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -146,6 +210,14 @@ def test_examples_work(command, file, capsys, monkeypatch):
         (["generate", "a", "--model", "FILE", "--quantize", "int3"], 1, "quantize 'int3' is not a"),
         (["generate", "a", "--model", "FILE", "--cache-dtype", "int4"], 1, CACHE_DTYPES),
         (["chat", "--model", "FILE", "--cache-dtype", "int4"], 1, CACHE_DTYPES),
+        (["quantize", "nowhere", "out/a"], 1, "no file or folder 'nowhere', and no model"),
+        (
+            ["quantize", "FILE", "a", "--quantize", "int5"],
+            2,
+            "--quantize is int5, expected one of int8",
+        ),
+        (["quantize", "FILE", "a", "--threads", "0"], 2, "--threads is 0"),
+        (["quantize", "FILE"], 2, "Missing argument 'FOLDER'"),
         (["pull", "gpt9"], 1, "there is no model 'gpt9', only smollm2"),
     ],
 )

@@ -11,7 +11,18 @@ from typing import Annotated, Any
 import typer
 
 import tinynn
-from tinynn.cli import chat, evaluate, generate, info, predict, pull, study, train, train_gpt
+from tinynn.cli import (
+    chat,
+    evaluate,
+    generate,
+    info,
+    predict,
+    pull,
+    quantize,
+    study,
+    train,
+    train_gpt,
+)
 from tinynn.cli.failures import report
 
 __all__ = ["app", "run"]
@@ -26,6 +37,7 @@ app.add_typer(train_app, name="train")
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("predict", epilog=predict.EXAMPLES)(predict.predict)
 app.command("pull", epilog=pull.EXAMPLES)(pull.pull)
+app.command("quantize", epilog=quantize.EXAMPLES)(quantize.quantize)
 app.command("generate", epilog=generate.EXAMPLES)(generate.generate)
 app.command("chat", epilog=chat.EXAMPLES)(chat.chat)
 app.command("study", epilog=study.EXAMPLES)(study.study)

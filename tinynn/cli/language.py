@@ -7,13 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from tinynn.backend.machine import usable_cores
+from tinynn.cli.failures import UsageError
 
 ModelOption = Annotated[
     str,
     typer.Option(
         "--model",
         metavar="PATH_OR_NAME",
-        help="A GGUF file, a Hugging Face folder, or smollm2, which is fetched the first time.",
+        help="A GGUF file, a folder of Hugging Face or of tinynn quantize, or smollm2, which is "
+        "fetched the first time.",
     ),
 ]
 QuantizeOption = Annotated[
@@ -64,9 +66,15 @@ def cores(threads: int | None) -> int:
 
 def loaded(path_or_name: str, quantize: str, device: str) -> Any:
     """The model that the options ask for."""
-    from tinynn import generation
+    from tinynn import generation, quant
 
-    return generation.load(path_or_name, None if quantize == "none" else quantize, device)
+    model = generation.load(path_or_name, None if quantize == "none" else quantize, device)
+    if quantize == "none" and quant.quantization_settings(model):
+        raise UsageError(
+            f"--quantize is none, but {path_or_name} was saved quantized, and what was rounded off "
+            "is lost; give --quantize stored, or the model that it was made of"
+        )
+    return model
 
 
 def sampling(
