@@ -18,7 +18,7 @@ SPECIAL = ["<|end|>", "<|start|>"]
 @cache
 def _byte_level(pre: str) -> tuple[list[str], list[str]]:
     """(tokens, merges)."""
-    from tinynn.generation.pre_tokenizers import as_engine, pre_tokenizer
+    from tinynn.generation.tokenizers.pre_tokenizers import as_engine, pre_tokenizer
 
     engine = tokenizers.Tokenizer(models.BPE())
     engine.pre_tokenizer = as_engine(pre_tokenizer(pre), tokenizers)
@@ -78,7 +78,7 @@ def sentence_pieces(**more: Any) -> dict[str, Any]:
 
 def write_byte_level_folder(folder: Any, pre: str = "smollm") -> None:
     """A Hugging Face folder with byte-level BPE."""
-    from tinynn.generation.pre_tokenizers import as_engine, pre_tokenizer
+    from tinynn.generation.tokenizers.pre_tokenizers import as_engine, pre_tokenizer
 
     metadata = byte_level(pre)
     ids = {token: id for id, token in enumerate(metadata[f"{KEY}tokens"][:-1])}
@@ -94,7 +94,7 @@ def write_byte_level_folder(folder: Any, pre: str = "smollm") -> None:
 def write_sentence_piece_folder(folder: Any) -> None:
     """A Hugging Face folder as Llama 2's: every text begins with <s>."""
     metadata = sentence_pieces()
-    from tinynn.generation.gguf_vocabulary import parts_from_gguf
+    from tinynn.generation.tokenizers.gguf_vocabulary import parts_from_gguf
 
     engine = parts_from_gguf(metadata).engine
     joined = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]

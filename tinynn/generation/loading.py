@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinynn.generation.published import PUBLISHED, pull
-from tinynn.generation.tokenizer import Tokenizer
+from tinynn.generation.tokenizers.tokenizer import Tokenizer
 from tinynn.io import read_folder, read_gguf
 from tinynn.models import (
     Transformer,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynn.generation.tokenizer import Tokenizer
-from tinynn.generation.tokenizer_writing import check_rereading, special_ids, tokenizer_files
+from tinynn.generation.tokenizers.tokenizer import Tokenizer
+from tinynn.generation.tokenizers.writing import check_rereading, special_ids, tokenizer_files
 from tinynn.io import save_folder
 from tinynn.models import Transformer, own_settings, read_hugging_face, to_hugging_face
 from tinynn.quant import QUANTIZATION, quantization_settings, stored_matrices

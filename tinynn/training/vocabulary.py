@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tinynn.generation.extras import needed
-from tinynn.generation.token_bytes import from_letters
+from tinynn.generation.tokenizers.token_bytes import from_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

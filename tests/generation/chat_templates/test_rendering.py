@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from tests.generation.templates import CHATML, ENDLESS, REACHING, SLOW, TEMPLATES
-from tinynn.generation import template_meter
-from tinynn.generation.chat_template import ChatTemplateError, render
+from tests.generation.chat_templates.templates import CHATML, ENDLESS, REACHING, SLOW, TEMPLATES
+from tinynn.generation.chat_templates import meter
+from tinynn.generation.chat_templates.rendering import ChatTemplateError, render
 
 CHAT = [
     {"role": "system", "content": "  Be brief.\n"},
@@ -71,11 +71,11 @@ def test_a_template_that_uses_too_much_is_refused_by_one_line(template):
     start = time.thread_time()
     with pytest.raises(ChatTemplateError, match=r"^the chat template cannot be used: [^\n]+$"):
         render(template, CHAT)
-    assert time.thread_time() - start < template_meter.MAX_SECONDS
+    assert time.thread_time() - start < meter.MAX_SECONDS
 
 
 def test_a_slow_template_is_refused(monkeypatch):
-    monkeypatch.setattr(template_meter, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(meter, "MAX_SECONDS", 0.2)
     with pytest.raises(ChatTemplateError, match=r"it takes more than 0\.2 seconds"):
         render(SLOW, CHAT)
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from tinynn.generation.tokenizer import Tokenizer
+
+class TokenBytes(Protocol):
+    """What is asked of a tokenizer."""
+
+    leading_space: bool
+
+    def token_bytes(self, id: int) -> bytes: ...
+
+    def is_special(self, id: int) -> bool: ...
 
 
 class StreamDecoder:
@@ -21,7 +28,7 @@ class StreamDecoder:
         continues: whether a text goes on. Else the space that a SentencePiece model has before a
             text's first word is left out, as `decode` does.
 
-    >>> from tinynn.generation.tokenizer import Tokenizer
+    >>> from tinynn.generation import Tokenizer
     >>> tokenizer = Tokenizer.from_gguf(
     ...     {
     ...         "tokenizer.ggml.model": "gpt2",
@@ -35,7 +42,7 @@ class StreamDecoder:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, skip_special: bool = True, continues: bool = False
+        self, tokenizer: TokenBytes, skip_special: bool = True, continues: bool = False
     ) -> None:
         self._tokenizer, self._skip_special = tokenizer, skip_special
         self._drops_space = self._at_start = tokenizer.leading_space and not continues

@@ -21,14 +21,14 @@ from jinja2.runtime import Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, pass_context
 
-from tinynn.generation.template_filters import (
+from tinynn.generation.chat_templates.filters import (
     ESTIMATES,
     estimate_fields,
     estimate_replace,
     join,
     metered_filters,
 )
-from tinynn.generation.template_meter import MAX_SOURCE, METER, Meter, TemplateRefused, weight
+from tinynn.generation.chat_templates.meter import MAX_SOURCE, METER, Meter, TemplateRefused, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 A template is a program in Jinja's language that comes with a model, from anyone. It runs in Jinja's
 sandbox with what Hugging Face's templates have there, and with limits on what it may use
-(`template_sandbox`).
+(`sandbox`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def render(
     """
     check_messages(messages)
     needed("jinja2", "Tokenizer.chat")
-    from tinynn.generation.template_sandbox import run
+    from tinynn.generation.chat_templates.sandbox import run
 
     given = {
         "tools": None,

@@ -7,16 +7,16 @@ from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tinynn.generation.chat_template import ChatTemplateError, render
-from tinynn.generation.control_texts import ControlTexts, engine_behind
-from tinynn.generation.folder_vocabulary import parts_from_folder
-from tinynn.generation.gguf_vocabulary import parts_from_gguf
-from tinynn.generation.streaming import StreamDecoder
+from tinynn.generation.chat_templates.control_texts import ControlTexts, engine_behind
+from tinynn.generation.chat_templates.rendering import ChatTemplateError, render
+from tinynn.generation.tokenizers.folder_vocabulary import parts_from_folder
+from tinynn.generation.tokenizers.gguf_vocabulary import parts_from_gguf
+from tinynn.generation.tokenizers.streaming import StreamDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tinynn.generation.tokenizer_parts import TokenizerParts
+    from tinynn.generation.tokenizers.parts import TokenizerParts
     from tinynn.io.atomic import StrPath
 
 

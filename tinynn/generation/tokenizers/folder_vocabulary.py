@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinynn.generation.extras import needed
-from tinynn.generation.token_bytes import from_letters, from_marks
-from tinynn.generation.tokenizer_parts import TokenizerParts
+from tinynn.generation.tokenizers.parts import TokenizerParts
+from tinynn.generation.tokenizers.token_bytes import from_letters, from_marks
 from tinynn.io.json_object import parse_object
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from tinynn.generation.extras import needed
-from tinynn.generation.pre_tokenizers import as_engine, pre_tokenizer
-from tinynn.generation.token_bytes import SPACE_MARK, from_letters, from_marks
-from tinynn.generation.tokenizer_parts import TokenizerParts, surrounding
+from tinynn.generation.tokenizers.parts import TokenizerParts, surrounding
+from tinynn.generation.tokenizers.pre_tokenizers import as_engine, pre_tokenizer
+from tinynn.generation.tokenizers.token_bytes import SPACE_MARK, from_letters, from_marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from jinja2.filters import FILTERS, do_indent, do_round, make_attrgetter
 from jinja2.runtime import Context
 from jinja2.utils import pass_environment
 
-from tinynn.generation.template_meter import MAX_BITS, METER, Meter, TemplateRefused, weight
+from tinynn.generation.chat_templates.meter import MAX_BITS, METER, Meter, TemplateRefused, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.generation import slow_tokenizers
 from tests.generation.texts import mixed_lines
+from tests.generation.tokenizers import slow_tokenizers
 from tests.generation.vocabularies import (
     KEY,
     byte_level,
     sentence_pieces,
 )
 from tinynn.generation import Tokenizer
-from tinynn.generation.pre_tokenizers import PRE_TOKENIZERS
+from tinynn.generation.tokenizers.pre_tokenizers import PRE_TOKENIZERS
 
 LINES = mixed_lines(3000)
 

@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from tests.generation import slow_tokenizers
 from tests.generation.texts import mixed_lines
+from tests.generation.tokenizers import slow_tokenizers
 from tinynn.generation import Tokenizer
 from tinynn.io import fetch_wheel, read_gguf
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.generation.templates import CHATML
+from tests.generation.chat_templates.templates import CHATML
 from tests.generation.texts import mixed_lines
 from tests.generation.vocabularies import (
     KEY,

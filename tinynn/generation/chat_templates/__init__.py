@@ -1,0 +1,1 @@
+"""Conversations as texts: a model's chat template, in a sandbox."""
