@@ -67,9 +67,11 @@ def test_quantized_models_come_back(format, options, tmp_path):
         assert again.lm_head.matrix is again.embed_tokens.matrix
 
 
-@pytest.mark.parametrize(
-    "options", [*OPTIONS, {"rope_scaling": {"rope_type": "linear", "factor": 2}}]
-)
+LINEAR = {"rope_type": "linear", "factor": 2}
+FACTORS = {"rope_type": "factors", "factors": [1 + pair / 7 for pair in range(16)]}
+
+
+@pytest.mark.parametrize("options", [*OPTIONS, {"rope_scaling": LINEAR}, {"rope_scaling": FACTORS}])
 def test_exact_models_come_back(options, tmp_path):
     saved(tiny(**options), tmp_path / "m")
 
