@@ -111,6 +111,19 @@ def test_imports_run_down(path):
     assert upward == []
 
 
+# What the folders inside generation import of it, besides themselves.
+OF_GENERATION = {"chat_templates": {"extras"}, "tokenizers": {"chat_templates", "extras"}}
+
+
+@pytest.mark.parametrize("folder", OF_GENERATION)
+def test_imports_inside_generation_run_down(folder):
+    files = list((ROOT / "tinynn" / "generation" / folder).glob("*.py"))
+    inner = [name.split(".") for path in files for name in imports(path)]
+    found = {name[2] for name in inner if name[:2] == ["tinynn", "generation"]}
+    assert len(files) > 2
+    assert found - {folder} <= OF_GENERATION[folder]
+
+
 def test_every_folder_has_its_place_in_the_layers():
     folders = {path.name for path in (ROOT / "tinynn").iterdir() if any(path.glob("*.py"))}
     assert sorted(folders - set(LAYER_OF)) == []
