@@ -19,6 +19,7 @@ WEIGHTS = {
     "constant": np.full(SIZE, 1.1),
     "near float16's smallest": RNG.standard_normal(SIZE) * 2e-7,
     "near float16's largest": RNG.standard_normal(SIZE).clip(-1, 1) * 5e5,
+    "near float32's smallest": RNG.standard_normal(SIZE) * 1e-38,
     "zeros": np.zeros(SIZE),
 }
 PEER = {"int4": "Q4_1", "int4-symmetric": "Q4_0"}

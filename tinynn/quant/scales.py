@@ -36,7 +36,7 @@ def symmetric(groups: Array) -> Array:
     plain = away(top / np.float32(-8))
     best, explained = plain.astype(np.float32), np.full(top.shape, -1, np.float32)
     for length in _SYMMETRIC_LENGTHS:
-        codes = _codes(groups, _quotient(np.float32(-length), top), -8, 7)
+        codes = _codes(groups, _quotient(np.float32(1), top / -length), -8, 7)
         product, square = _dot(groups, codes), _dot(codes, codes)
         # sum (s q - x)^2 is least for this s, and is then sum x^2 less what is explained.
         scale = _quotient(product, square)
@@ -69,7 +69,7 @@ def affine(groups: Array) -> tuple[Array, Array]:
     best, start = scale.astype(np.float32), np.zeros_like(low)
     explained = np.full(low.shape, -1, np.float32)
     for length in _AFFINE_LENGTHS:
-        codes = _codes(x, _quotient(np.float32(length), high - low), 0, 15)
+        codes = _codes(x, _quotient(np.float32(1), (high - low) / length), 0, 15)
         sum_, square, product = codes.sum(axis=2), _dot(codes, codes), _dot(x, codes)
         # The normal equations of the line through the points (q, x).
         slope = _quotient(count * product - sum_ * total, count * square - sum_ * sum_)
@@ -136,10 +136,11 @@ def _codes(x: Array, inverse: Array, lowest: int, highest: int) -> Array:
 
 
 def _dot(x: Array, y: Array) -> Array:
-    return np.einsum("rgc,rgc->rg", x, y)
+    found: Array = np.einsum("rgc,rgc->rg", x, y)
+    return found
 
 
-def _quotient(x: Array, y: Array) -> Array:
+def _quotient(x: Array | np.float32, y: Array) -> Array:
     """x / y, and 0 where y is 0 or x / y is beyond float32."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found = x / y
