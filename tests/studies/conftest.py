@@ -1,4 +1,4 @@
-"""Each study's quick run on drawn digits, made once."""
+"""Each study's quick run on drawn digits or sentences, made once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import pytest
 
 import tinynn as tn
+from tests.studies.drawn_text import write_text
 from tests.training.drawn_digits import write_dataset
 from tinynn.studies import load_study, study_names
 from tinynn.studies.shared.study import run_study
@@ -28,12 +29,19 @@ def digits(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("digits"), train=1200, test=400)
 
 
+@pytest.fixture(scope="session")
+def text(tmp_path_factory):
+    """A file of drawn sentences."""
+    return write_text(tmp_path_factory.mktemp("text"))
+
+
 @pytest.fixture(scope="session", params=study_names())
-def quick_run(request, digits, tmp_path_factory):
+def quick_run(request, digits, text, tmp_path_factory):
     """A study, the folder that its quick run left, and the document of its results."""
     study = load_study(request.param)
     folder = tmp_path_factory.mktemp("reports") / request.param
-    workers = Workers(1, data=str(digits), say=lambda line: None)
+    data = digits if study.data == "MNIST" else text
+    workers = Workers(1, data=str(data), say=lambda line: None)
     tn.set_num_threads(1)
     run_study(study, folder, workers, quick=True, seed=1)
     return study, folder, json.loads((folder / "results.json").read_text())

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tinynn.cli.failures import UsageError, did_you_mean
-from tinynn.cli.options import DataOption, DeviceOption, SeedOption, prepare
+from tinynn.cli.options import DeviceOption, SeedOption, prepare
 
 __all__ = ["EXAMPLES", "study"]
 
@@ -35,7 +35,15 @@ def study(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the study in --out.")
     ] = False,
-    data: DataOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="In place of MNIST a folder of IDX files; in place of Shakespeare, for "
+            "quantization, a text.",
+        ),
+    ] = None,
     processes: Annotated[
         int | None,
         typer.Option(metavar="N", help="Runs at a time.", show_default="as many as cores"),

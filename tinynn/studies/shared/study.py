@@ -51,6 +51,7 @@ class Study:
         draw: the figures by file name, from results alone.
         answer: the findings in a few sentences, from results alone; so are the next three.
         ran, seen, why: what was run, what came of it (with the figures), and the explanation.
+        data: what it is run on where nothing is given.
 
     The texts hold no number of their own: each is one of the results, so that a report tells of its
     own run only. And they say what the numbers say: an effect that did not show is told as that.
@@ -67,6 +68,7 @@ class Study:
     ran: Callable[[Results], str]
     seen: Callable[[Results], str]
     why: Callable[[Results], str]
+    data: str = "MNIST"
 
     def report(self, results: Results) -> str:
         """The whole report, Markdown."""
@@ -76,7 +78,7 @@ class Study:
             "What was run": self.ran(results),
             "What was seen": self.seen(results),
             "Why": self.why(results),
-            "This run": _describe(results),
+            "This run": _describe(results, self.data),
         }
         title = self.name.replace("-", " ").capitalize()
         texts = [f"## {heading}\n\n{wrapped(text)}\n" for heading, text in sections.items()]
@@ -156,7 +158,7 @@ def check_folder(path: Path, overwrite: bool) -> None:
         )
 
 
-def _describe(results: Results) -> str:
+def _describe(results: Results, data: str) -> str:
     conditions = results.conditions
     computer = conditions["machine"]
     installed = {
@@ -166,7 +168,7 @@ def _describe(results: Results) -> str:
     facts = {
         "kind": kind,
         "seed": conditions["seed"],
-        "data": conditions["data"] or "MNIST",
+        "data": conditions["data"] or data,
         "device": conditions["device"],
         "machine": f"{computer['processor']}, {computer['cores']} cores",
         "processes": conditions["processes"],
