@@ -165,7 +165,8 @@ def test_examples_work(trained, text_file, capsys, tmp_path):
         if command in LANGUAGE:  # see test_language.py
             continue
         assert run([*command.split(), "--help"]) == 0
-        examples = re.findall(r"^ +tinynn (.*)$", capsys.readouterr().out, re.MULTILINE)
+        shown = capsys.readouterr().out.partition("Examples:")[2]
+        examples = re.findall(r"^ +tinynn (.*)$", shown, re.MULTILINE)
         assert len(examples) >= 1
         for example in examples:
             if "cuda" in example:

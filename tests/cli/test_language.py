@@ -126,7 +126,8 @@ def test_chat_keeps_what_was_said_and_saves_it(file, tmp_path):
 @pytest.mark.parametrize("command", ["generate", "chat"])
 def test_examples_work(command, file, capsys, monkeypatch):
     assert run([command, "--help"]) == 0
-    examples = re.findall(r"^ +tinynn (.*)$", capsys.readouterr().out, re.MULTILINE)
+    shown = capsys.readouterr().out.partition("Examples:")[2]
+    examples = re.findall(r"^ +tinynn (.*)$", shown, re.MULTILINE)
     assert len(examples) >= 2
     for example in examples:
         monkeypatch.setattr("sys.stdin", io.StringIO("hello\n"))
