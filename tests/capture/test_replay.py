@@ -238,3 +238,20 @@ def test_parameters_without_a_gradient_stay():
         return Training(step, [model, unused], [optimizer])
 
     agree(make, batches_of(20, (8, 12), classes=5))
+
+
+def test_a_recorded_copy_lies_row_by_row(device):
+    """As the array's own does, so that a kernel takes it as it would take that."""
+    step = tn.compile(lambda x: x.T.contiguous() + 0)
+    orders = [step(tn.ones(3, 4, device=device)).is_contiguous() for _ in range(3)]
+    assert orders == [True] * 3
+
+
+def test_a_result_in_the_place_of_an_argument_is_the_same_array(device):
+    """Else CuPy takes them for arrays that overlap, and copies the argument first."""
+    step = tn.compile(lambda x: ((x + 1).exp() * 2).neg())
+    for _ in range(2):
+        step(tn.ones(64, device=device))
+    calls = [(action.args, action.keywords) for action in step.plan.actions]
+    for arguments, keywords in calls[1:]:
+        assert arguments[0] is keywords["out"]

@@ -111,17 +111,22 @@ class Plan:
         return any(buffer in call.touched() for call in self.calls)
 
     def _arrays(self, arena: Any, copies: dict[Buffer, Any]) -> Callable[[View], Any]:
-        """What gives the array of a view, always the same one."""
-        made: dict[View, Any] = {}
+        """What gives the array of a view: the same one for all that lie in the same place.
+
+        Of a result that takes an argument's place CuPy sees only so that it is the argument; else
+        it would copy the argument first, which takes memory.
+        """
+        made: dict[Any, Any] = {}
 
         def array_of(view: View) -> Any:
-            if view not in made:
-                memory, offset = copies.get(view.buffer, view.buffer.array), view.offset
-                if view.buffer.kind == INTERNAL:
-                    memory, offset = arena, offset + self.layout.offsets[view.buffer]
-                shape = view.shape, view.strides, view.dtype
-                made[view] = self.backend.view_of(memory, offset, *shape)
-            return made[view]
+            memory, offset = copies.get(view.buffer, view.buffer.array), view.offset
+            if view.buffer.kind == INTERNAL:
+                memory, offset = arena, offset + self.layout.offsets[view.buffer]
+            shape = view.shape, view.strides, view.dtype
+            place = id(memory), offset, *shape
+            if place not in made:
+                made[place] = self.backend.view_of(memory, offset, *shape)
+            return made[place]
 
         return array_of
 

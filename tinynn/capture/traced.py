@@ -89,7 +89,8 @@ class TracedArray:
         return self.recorder.copy(self, dtype)
 
     def copy(self) -> Any:
-        return self.recorder.copy(self, self.array.dtype)
+        # Row by row, as NumPy's method does it and not its function.
+        return self.recorder.copy(self, self.array.dtype, "C")
 
     def fill(self, value: Any) -> None:
         self.recorder.setitem(self, ..., value)
