@@ -158,6 +158,7 @@ ARGUMENTS: dict[str, Callable[[Arrays], Call]] = {
             make.floats(make.columns),
         ),
     ),
+    "gated_activation": lambda make: call(make.signed().reshape(1, -1)),
     # Images of one channel.
     "conv2d": lambda make: call(
         make.floats(1, 1, make.rows, make.columns), make.floats(1, 1, 3, 3), padding=1
@@ -203,10 +204,16 @@ IN_TORCH: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "linear_activation": lambda torch: (
         lambda *arguments: torch.relu(torch.nn.functional.linear(*arguments))
     ),
+    "gated_activation": lambda torch: partial(_gated_in_torch, torch),
     "rope": lambda torch: partial(_rope_in_torch, torch),
     "decode_attention": lambda torch: partial(_decode_in_torch, torch),
     "merge_attention": lambda torch: partial(_merge_in_torch, torch),
 }
+
+
+def _gated_in_torch(torch: Any, input: Any) -> Any:
+    gate, up = input.chunk(2, dim=-1)
+    return torch.nn.functional.silu(gate) * up
 
 
 def _rope_in_torch(torch: Any, input: Any, cos: Any, sin: Any) -> Any:

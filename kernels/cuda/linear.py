@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynn.kernels.cuda import compiler, few_rows
+from tinynn.kernels.cuda import blas, compiler, few_rows
+from tinynn.kernels.cuda.activations import NUMBERS
 from tinynn.kernels.cuda.arrays import (
     THREADS,
     TYPES,
@@ -21,13 +22,7 @@ from tinynn.kernels.cuda.rows import column_instantiations, sums_over_rows
 
 _SOURCE = "linear.cu"
 _GROUP = 16  # bytes that are read at once
-# As activations.cuh counts them.
-_NUMBERS = {
-    name: number
-    for number, name in enumerate(
-        (None, "relu", "leaky_relu", "elu", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh")
-    )
-}
+_MOST_FEW = 4  # rows for which cuBLAS is slower (measured on an H200)
 SAVES_INPUT = ("silu", "gelu", "gelu_tanh")
 
 INSTANTIATIONS = [
@@ -59,21 +54,24 @@ def linear_activation(
         return NotImplemented
     shape = (*x.shape[:-1], weight.shape[0])
     out = np.empty(shape, x.dtype, like=x) if out is None else out
-    if activation is None and few_rows.takes(x, weight):
+    if activation is None and few_rows.takes(x, weight, _MOST_FEW):
         few_rows.multiply(x, weight, bias, out)
         return out
     pre = np.empty(shape, x.dtype, like=x) if activation in SAVES_INPUT else None
-    # cuBLAS adds products of float16 in float32; CuPy hands it none of bfloat16.
+    # Products of 16-bit numbers are added in float32; those of bfloat16, whose own digits are few,
+    # stay so until the bias is added.
     matrix, dtype = x.reshape(-1, x.shape[-1]), x.dtype
     if dtype.name == "bfloat16":
         dtype = wide(dtype)
-    if dtype == x.dtype:
-        product = out.reshape(-1, shape[-1])
-        np.dot(matrix, weight.T, out=product)
-        if bias is None and activation is None:
-            return out
+    product = out.reshape(-1, shape[-1])
+    if dtype != x.dtype:
+        product = np.empty(product.shape, dtype, like=x)
+    if blas.is_there():
+        blas.product(matrix, weight, product)
     else:
-        product = np.dot(matrix.astype(dtype), weight.astype(dtype).T)
+        np.dot(matrix.astype(dtype, copy=False), weight.astype(dtype, copy=False).T, out=product)
+    if bias is None and activation is None and dtype == x.dtype:
+        return out
     rows, columns = product.shape
     whole = columns % (_GROUP // x.dtype.itemsize) == 0 and aligned(_GROUP, bias, pre, out)
     element, source = TYPES[x.dtype.name], TYPES[dtype.name]
@@ -84,7 +82,7 @@ def linear_activation(
             *(product, bias, pre, out),
             np.int64(rows),
             np.int32(columns),
-            np.int32(_NUMBERS[activation]),
+            np.int32(NUMBERS[activation]),
             np.float64(parameter),
         ),
     )
@@ -104,7 +102,7 @@ def activation_backward(
         return NotImplemented
     gradient = np.empty(g.shape, g.dtype, like=g) if out is None else out
     size = np.int64(g.size // g.shape[-1]), np.int32(g.shape[-1])
-    rule = np.int32(_NUMBERS[activation]), np.float64(parameter)
+    rule = np.int32(NUMBERS[activation]), np.float64(parameter)
     sums = sums_over_rows(
         _SOURCE, "finish_backward", 1, g, lambda sums: (g, saved, gradient, sums, *size, *rule)
     )

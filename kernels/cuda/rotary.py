@@ -31,6 +31,8 @@ INSTANTIATIONS = [
 
 def rope(x: Array, cos: Array, sin: Array, *, interleaved: bool, out: Array | None = None) -> Any:
     """Pairs of numbers turned by angles; see the reference of the same name."""
+    if not x.flags.c_contiguous:  # heads that lie beside those of keys and values
+        x = x.copy()
     if not uniform(x, out) or not uniform(cos, sin) or cos.shape != sin.shape:
         return NotImplemented
     steps = steps_of_table(x.shape[:-1], cos.shape[:-1])

@@ -30,6 +30,7 @@ BLOCKS = np.random.default_rng(1).integers(0, 59, (1, 1, 320), dtype=np.uint8)  
 CALLS = {
     "linear_activation": ((X, WEIGHT, ROW[:3]), {"activation": "gelu"}),
     "activation_backward": ((X, X[::-1]), {"activation": "elu", "parameter": 1.0}),
+    "gated_activation": ((X,), {"activation": "silu"}),
     "conv2d": ((IMAGE, FILTERS, ROW[:3]), CONVOLUTION),
     "conv2d_input_gradient": ((numbers(2, 3, 2, 4), FILTERS), CONVOLUTION | {"size": (5, 4)}),
     "conv2d_weight_gradient": ((numbers(2, 3, 2, 4), IMAGE), CONVOLUTION | {"window": (3, 2)}),

@@ -12,7 +12,8 @@ LEFT_OUT = {"_stacklevel", "inplace", "max_norm", "norm_type", "reduce", "scale_
 LEFT_OUT |= {"return_indices", "size_average", "sparse"}
 # What PyTorch hides behind a function of (*args, **kwargs).
 HIDDEN = {"max_pool2d": "_max_pool2d"}
-OUR_OWN = {"append_kv", "decode_attention", "linear_activation", "merge_attention", "rope"}
+OUR_OWN = {"append_kv", "decode_attention", "gated_activation", "linear_activation"}
+OUR_OWN |= {"merge_attention", "rope"}
 # It changes a cache in place, and has no result.
 NO_OPERATION = {"append_kv"}
 

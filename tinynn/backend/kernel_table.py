@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FAMILIES = {
     "linear_activation": "linear",
     "activation_backward": "linear",
+    "gated_activation": "gating",
     "conv2d": "convolution",
     "conv2d_input_gradient": "convolution",
     "conv2d_weight_gradient": "convolution",

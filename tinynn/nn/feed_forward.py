@@ -63,9 +63,7 @@ class FeedForward(Module):
     def forward(self, input: Tensor) -> Tensor:
         activate = ACTIVATIONS[self.activation]
         if self.gate_up_proj is not None:
-            packed = self.gate_up_proj(input)
-            half = packed.shape[-1] // 2
-            hidden = activate(packed[..., :half]) * packed[..., half:]
+            hidden = F.gated_activation(self.gate_up_proj(input), self.activation)
         elif self.gate_proj is not None:
             hidden = activate(self.gate_proj(input)) * self.up_proj(input)
         else:

@@ -23,6 +23,7 @@ from tinynn.ops.decoding import append_kv, decode_attention, merge_attention
 from tinynn.ops.dropout import dropout
 from tinynn.ops.elementwise import tanh
 from tinynn.ops.embedding import embedding
+from tinynn.ops.gating import gated_activation
 from tinynn.ops.joining import pad
 from tinynn.ops.linear import linear, linear_activation
 from tinynn.ops.loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
@@ -39,6 +40,7 @@ __all__ = [
     "dropout",
     "elu",
     "embedding",
+    "gated_activation",
     "gelu",
     "layer_norm",
     "leaky_relu",

@@ -5,22 +5,22 @@ import pytest
 
 from tests.cuda_on_cpu.faults import Fault
 from tests.kernels.cuda.comparison import assert_cuda_agrees, launcher_of, numbers
-from tinynn.kernels.cuda.few_rows import MOST
+from tinynn.kernels.cuda.half_linear import MOST_FEW as MOST
 
 pytestmark = pytest.mark.usefixtures("cuda_on_cpu")
 
 DTYPES = ("float32", "float16", "bfloat16")
 # (outputs, columns): whole groups of 16 bytes and others, more columns than a warp takes at once.
 SHAPES = [(1, 1), (5, 12), (18, 40), (33, 520), (7, 1031)]
-COUNTS = (1, 2, 4, 7, 8, 13, MOST)
+COUNTS = (1, 2, 4, 5, 8)  # more than are few as well
 
 
 def reduced():
     for shape in ((33, 520), (5, 13)):
         for count in (1, 5, 9):
-            x, weight = numbers(count, shape[1]), numbers(*shape, seed=1)
+            x, weight = numbers(count, shape[1]), numbers(*shape, dtype="float16", seed=1)
             bias = numbers(shape[0], seed=2)
-            assert_cuda_agrees("linear_activation", x, weight, bias, activation=None, factor=8)
+            assert_cuda_agrees("half_linear", x, weight, bias, factor=8)
 
 
 FAULTS = [
@@ -56,7 +56,7 @@ def test_linear_agrees(dtype, count):
 
 @pytest.mark.parametrize("kept", DTYPES[1:])
 @pytest.mark.parametrize("is_wide", [False, True])
-@pytest.mark.parametrize("count", [1, 3, MOST])
+@pytest.mark.parametrize("count", [1, 2, 4, 7, 8, 13, MOST])
 def test_a_matrix_of_16_bits_agrees(kept, is_wide, count):
     dtype = "float32" if is_wide else kept
     for outputs, columns in SHAPES:
@@ -68,19 +68,23 @@ def test_a_matrix_of_16_bits_agrees(kept, is_wide, count):
         assert_cuda_agrees("half_linear", x, weight, bias, factor=8)
 
 
+def test_more_rows_are_multiplied_by_the_library():
+    for dtype in ("float16", "bfloat16"):
+        x, weight = numbers(2, MOST, 40), numbers(33, 40, dtype=dtype, seed=1)
+        for bias in (numbers(33, seed=2), None):
+            assert_cuda_agrees("half_linear", x, weight, bias, factor=8)
+
+
 def test_a_row_gives_the_same_bits_in_any_company():
-    x, weight = numbers(MOST, 520), numbers(33, 520, seed=1)
-
-    def product(x):
-        return launcher_of("linear_activation")(x, weight, None, activation=None)
-
-    alone = np.concatenate([product(row[None]) for row in x])
-    assert product(x).tobytes() == alone.tobytes()
+    x, weight = numbers(MOST, 520), numbers(33, 520, dtype="float16", seed=1)
+    product = launcher_of("half_linear")
+    alone = np.concatenate([product(row[None], weight, None) for row in x])
+    assert product(x, weight, None).tobytes() == alone.tobytes()
 
 
 def test_what_is_not_taken():
     half = launcher_of("half_linear")
     x, weight = numbers(2, 8), numbers(4, 8, dtype="float16")
-    for wrong in (x.astype(np.float64), x[:, ::-1], x[:0], numbers(MOST + 1, 8)):
+    for wrong in (x.astype(np.float64), x[:, ::-1], x[:0]):
         assert half(wrong, weight, None) is NotImplemented
     assert half(x, weight[:, ::-1], None) is NotImplemented

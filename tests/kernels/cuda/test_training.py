@@ -4,10 +4,6 @@ import numpy as np
 import pytest
 
 import tinynn as tn
-from tinynn.backend.devices import NUMPY
-from tinynn.backend.kernel_table import KernelTable, observe_kernels
-from tinynn.capture.traced import traced_type
-from tinynn.kernels.cuda import arrays, compiler
 
 STEPS = 4
 EXPECTED = {
@@ -21,29 +17,6 @@ EXPECTED = {
     "loss_and_gradient",
     "reduce_losses",
 }
-
-
-@pytest.fixture
-def with_cuda_kernels(cuda_on_cpu, monkeypatch):
-    """NumPy's backend has the table of CuPy; says which kernels were launched."""
-    launched = set()
-    load = compiler.load
-
-    def noted(file, instantiation, *more):
-        launched.add(instantiation.partition("<")[0])
-        return load(file, instantiation, *more)
-
-    def address(array):
-        array = getattr(array, "array", array)  # of one that is being recorded
-        return array.__array_interface__["data"][0]
-
-    monkeypatch.setattr(compiler, "load", noted)
-    monkeypatch.setattr(arrays, "address", address)
-    monkeypatch.setattr(NUMPY, "_kernels", KernelTable("cuda"))
-    traced_type.cache_clear()  # it keeps the table of whoever compiled first
-    yield launched
-    observe_kernels(None)
-    traced_type.cache_clear()
 
 
 def losses(optimizer, compiled):
