@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tinynn.autograd.grad_mode import no_grad
 from tinynn.generation import load
 from tinynn.generation.steps import Steps
 from tinynn.inference import KVCache
@@ -17,19 +16,26 @@ def tokens(count: int) -> list[int]:
     return [5 + place % 400 for place in range(count)]
 
 
-def opened(path: str, format: str, positions: int) -> tuple[Steps, KVCache]:
+def opened(
+    path: str, format: str, cache_dtype: str, device: str, positions: int
+) -> tuple[Steps, KVCache]:
     """A model and a cache for so many positions."""
-    model = load(path, None if format == "none" else format)
+    model = load(path, None if format == "none" else format, device)
     config = model.config
     cache = KVCache(
-        config.num_layers, config.num_kv_heads, config.head_dim, capacity=positions + 32
+        config.num_layers,
+        config.num_kv_heads,
+        config.head_dim,
+        dtype=cache_dtype,
+        device=model.device,
+        capacity=positions + 32,
     )
     return Steps(model, cache), cache
 
 
-def prompt(path: str, format: str, count: int) -> Call:
+def prompt(path: str, format: str, cache_dtype: str, device: str, count: int) -> Call:
     """Reads a prompt of so many tokens and scores the next one."""
-    steps, cache = opened(path, format, count)
+    steps, cache = opened(path, format, cache_dtype, device, count)
     slot = cache.start()
 
     def call() -> object:
@@ -39,13 +45,14 @@ def prompt(path: str, format: str, count: int) -> Call:
     return call
 
 
-def decode(path: str, format: str, depth: int, new: int, texts: int = 1) -> Call:
+def decode(
+    path: str, format: str, cache_dtype: str, device: str, depth: int, new: int, texts: int
+) -> Call:
     """Writes so many tokens to each text, behind `depth` that are in the cache."""
-    steps, cache = opened(path, format, texts * (depth + new + 32))
+    steps, cache = opened(path, format, cache_dtype, device, texts * (depth + new + 32))
     slots = [cache.start() for _ in range(texts)]
     for slot in slots:
-        with no_grad():
-            steps.scores(tokens(depth), cache.batch([slot], [depth]), [depth - 1], 0)
+        steps.scores(tokens(depth), cache.batch([slot], [depth]), [depth - 1], 0)
 
     def call() -> None:
         for slot in slots:

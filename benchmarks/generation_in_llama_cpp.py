@@ -29,8 +29,9 @@ def prompt(path: str, count: int) -> Call:
     return call
 
 
-def decode(path: str, depth: int, new: int) -> Call:
-    """Writes so many tokens behind `depth` that are in the cache."""
+def decode(path: str, depth: int, new: int, texts: int) -> Call:
+    """Writes so many tokens behind `depth` that are in the cache, to one text."""
+    assert texts == 1
     model = opened(path, depth + new + 32)
     model.eval(tokens(depth))
 

@@ -323,9 +323,10 @@ def test_attention_with_peers_fits(capsys):
 
 @pytest.mark.network
 def test_generation(tmp_path, capsys):
-    output, figures = figures_of(generation.main, ["--threads", "1"], tmp_path, capsys)
-    assert re.search(r"^a prompt of 512 +1 +[0-9]+", output, re.MULTILINE)
-    assert [its["task"].split()[0] for its in figures["figures"]] == ["a", "a", "16"]
+    given = ["--threads", "1", "--cache-dtype", "int8"]
+    output, figures = figures_of(generation.main, given, tmp_path, capsys)
+    assert re.search(r"^a prompt of 512 +stored +int8 +1 +[0-9]+", output, re.MULTILINE)
+    assert [its["task"].split()[0] for its in figures["figures"]] == ["a", "1", "16"]
 
 
 def test_every_byte_is_read(threads):
