@@ -10,24 +10,22 @@ from tinynn.backend.dtypes import bfloat16
 from tinynn.backend.reference.quantized import GROUP, ROWS
 from tinynn.quant.matrices import FORMATS, HalfMatrix, QuantizedMatrix
 from tinynn.quant.packing import pack, pack_gguf
-from tinynn.quant.scales import affine, away, nearest, symmetric
 
 Array = np.ndarray[Any, Any]
 Matrix = QuantizedMatrix | HalfMatrix
 
 _SIZES = {name: size for size, name in FORMATS.items()}
-_STRIP = 1 << 17  # numbers that are rounded at a time: what is needed in between stays in the cache
+_STRIP = 1 << 12  # rows that are rounded at a time, so that what is needed in between stays small
 
 
 def quantize(weight: Array, format: str) -> Matrix:
     """A matrix in fewer bits.
 
-    Each number becomes the nearest that the format has. With 8 bits it is off by at most half a
-    scale, which is max |w| / 127 over a row ("int8") or over 32 columns of it ("int8-32"). With 4
-    bits the scale, and the offset of "int4", are those with the least squared error over the 32
-    columns that a short search finds (see `tinynn/quant/scales.py`): never more than with
-    (max w - min w) / 15 from min w on ("int4"), or with max |w| / 8 ("int4-symmetric"), but a
-    number at the end may be out of reach, and off by more than half a scale.
+    Each number becomes the nearest that the format has: it is off by at most half a scale, which is
+    max |w| / 127 over a row ("int8") or over 32 columns of it ("int8-32"), (max w - min w) / 15
+    ("int4") or max |w| / 8 ("int4-symmetric"). Those of 32 columns, and the offset, min w, are made
+    float16 so that no number is out of reach. But "int4-symmetric" has one code less on the side
+    that the largest number is not on, where a number can be off by a whole scale.
 
     Arguments:
         weight: [outputs, inputs] float; columns are multiplied by the input of a layer.
@@ -57,12 +55,9 @@ def quantize(weight: Array, format: str) -> Matrix:
     tiles, groups = -(-outputs // ROWS), -(-inputs // GROUP)
     blocks = np.empty((tiles, groups, _SIZES[format]), np.uint8)
     scales = np.zeros(tiles * ROWS, np.float32) if format == "int8" else None
-    rows = ROWS * max(1, _STRIP // (ROWS * GROUP * max(1, groups)))
-    for first in range(0, outputs, rows):
-        part = np.empty((min(rows, outputs - first), groups * GROUP), np.float32)
-        part[:, :inputs] = weight[first : first + rows]
-        # What fills up the last group is to change neither its ends nor its error much.
-        part[:, inputs:] = part[:, inputs - 1 : inputs]
+    for first in range(0, outputs, _STRIP):
+        part = np.zeros((min(_STRIP, outputs - first), groups * GROUP), np.float32)
+        part[:, :inputs] = weight[first : first + _STRIP]
         if not np.isfinite(part).all():
             raise ValueError("quantize: weight holds NaN or infinity, expected finite numbers")
         codes, halves = _rounded(part, format, scales, first)
@@ -97,27 +92,66 @@ def _rounded(
     """(codes as `pack` takes them, the float16 of each group) of rows from `first` on."""
     grouped = weight.reshape(len(weight), -1, GROUP)
     if format == "int4":
-        scale, offset = affine(grouped)
-        codes = nearest(grouped - offset.astype(np.float32)[..., None], scale, 0, 15)
+        low, high = grouped.min(axis=2), grouped.max(axis=2)
+        offset = _down(low)
+        scale = _away((high - offset) / np.float32(15))
+        codes = _nearest(grouped - offset.astype(np.float32)[..., None], scale, 0, 15)
         return _pairs(codes), [scale, offset]
     if format == "int4-symmetric":
-        scale = symmetric(grouped)
-        return _pairs(nearest(grouped, scale, -8, 7) + np.float32(8)), [scale]
+        # The largest number becomes -8 times a scale, of either sign.
+        place = np.abs(grouped).argmax(axis=2)[..., None]
+        scale = _away(np.take_along_axis(grouped, place, axis=2)[..., 0] / np.float32(-8))
+        return _pairs(_nearest(grouped, scale, -8, 7) + np.uint8(8)), [scale]
     if row_scales is not None:
         scale = np.abs(weight).max(axis=1, initial=0) / np.float32(127)
         row_scales[first : first + len(weight)] = scale
-        return _bytes(nearest(grouped, scale[:, None], -127, 127)), []
-    scale = away(np.abs(grouped).max(axis=2) / np.float32(127))
-    return _bytes(nearest(grouped, scale, -127, 127)), [scale]
+        codes = _nearest(grouped, scale[:, None], -127, 127)
+        return _bytes(codes), []
+    scale = _away(np.abs(grouped).max(axis=2) / np.float32(127))
+    return _bytes(_nearest(grouped, scale, -127, 127)), [scale]
+
+
+def _nearest(x: Array, scale: Array, lowest: int, highest: int) -> Array:
+    """x / scale as int8, the scale being one for each group; 0 where the scale is 0."""
+    wide = scale.astype(np.float32)[..., None]
+    quotient = np.divide(x, wide, out=np.zeros_like(x), where=wide != 0)
+    return np.clip(np.rint(quotient, out=quotient), lowest, highest, out=quotient).astype(np.int8)
+
+
+def _away(x: Array) -> Array:
+    """x as float16, rounded away from zero: so that all numbers are within reach of a scale."""
+    half = _half(x)
+    further = np.nextafter(half, np.copysign(np.float16(np.inf), half))
+    return _finite(np.where(np.abs(half.astype(np.float32)) < np.abs(x), further, half))
+
+
+def _down(x: Array) -> Array:
+    """x as float16, rounded down."""
+    half = _half(x)
+    below = np.nextafter(half, np.float16(-np.inf))
+    return _finite(np.where(half.astype(np.float32) > x, below, half))
+
+
+def _half(x: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16)
+
+
+def _finite(half: Array) -> Array:
+    if np.isfinite(half).all():
+        return half
+    raise ValueError(
+        "quantize: weight has numbers too large for float16 scales and offsets; expected smaller "
+        "ones, or format 'int8'"
+    )
 
 
 def _bytes(codes: Array) -> Array:
     """Four codes of 8 bits as one uint32: [rows, groups, 8]."""
-    return (codes.astype(np.int8).view(np.uint8) ^ np.uint8(128)).view(np.uint32)
+    return (codes.view(np.uint8) ^ np.uint8(128)).view(np.uint32)
 
 
 def _pairs(codes: Array) -> Array:
     """Eight codes of 4 bits as one uint32: [rows, groups, 4]."""
-    whole = codes.astype(np.uint8)
-    low, high = whole[..., : GROUP // 2], whole[..., GROUP // 2 :]
-    return (low | (high << np.uint8(4))).view(np.uint32)
+    low, high = codes[..., : GROUP // 2], codes[..., GROUP // 2 :]
+    return (low.astype(np.uint8) | (high.astype(np.uint8) << np.uint8(4))).view(np.uint32)
