@@ -21,12 +21,10 @@ SOURCES = """
   largest numbers of all, which a first token has in a few places.
 - T. Dettmers, L. Zettlemoyer, "The case for 4-bit precision", ICML 2023, arXiv:2212.09720: at equal
   memory, a larger model of fewer bits.
-- G. Gerganov et al., llama.cpp, `ggml-quants.c`: blocks of 32 columns, and the search for their
-  scales.
+- G. Gerganov et al., llama.cpp, `ggml-quants.c`: the blocks of 32 columns that all formats of whole
+  numbers but `int8` are made of.
 """
 
-# How many bytes of float32 a number is.
-WIDE = 4
 ROUNDED = ("int8", "int4")
 
 

@@ -112,7 +112,7 @@ def draw_layers(view: View) -> Figure:
     depths = range(0, view.depths, max(1, view.depths // 10))
     axes.set_xticks(list(depths), [str(depth + 1) for depth in depths])
     axes.set_xlabel(f"layer; it alone is made {COARSE}")
-    figure.colorbar(image, ax=axes, label=HARM.replace(" of", "\nof"))
+    figure.colorbar(image, ax=axes, label="divergence (mnat)")
     names = [*KINDS, *(f"table, {end}" for end in ENDS)]
     values = [1e3 * view.hurt_by(kind) for kind in KINDS]
     values += [1e3 * view.end(end) for end in ENDS]
@@ -126,20 +126,28 @@ def draw_layers(view: View) -> Figure:
 
 def draw_causes(view: View) -> Figure:
     """The harm that each single layer does, against what may cause it."""
+    from matplotlib.ticker import NullLocator
+
     figure = new_figure(12.0, 4.2)
     panels = figure.subplots(1, len(CAUSES), sharey=True)
     for axes, (cause, words) in zip(panels, CAUSES.items(), strict=True):
         for index, kind in enumerate(KINDS):
             look = style(index) | {"linestyle": "", "markersize": 5, "markerfacecolor": "none"}
             harms = [1e3 * value for value in view.of_layers(kind, "divergence")]
-            axes.plot(view.of_layers(kind, cause), harms, label=kind, **look)
+            label = f"{kind}: {view.order_kept(cause, kind):+.2f}"
+            axes.plot(view.of_layers(kind, cause), harms, label=label, **look)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        every = np.concatenate([view.of_layers(kind, cause) for kind in KINDS])
+        ticks = np.geomspace(every.min(), every.max(), 4)
+        axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(f"{words}{'' if cause == 'error' else ' (multiples of rms)'}")
-        axes.set_title(f"rank correlation {view.order_kept(cause):+.2f}", fontsize=11)
         axes.grid(True, **GRID)
+        axes.legend(fontsize=8, title="rank correlation", title_fontsize=8, ncols=2)
     panels[0].set_ylabel(HARM)
-    panels[0].legend(fontsize=9)
+    low, high = panels[0].get_ylim()
+    panels[0].set_ylim(low, high * (high / low) ** 0.25)  # room for the legends
     return figure
 
 

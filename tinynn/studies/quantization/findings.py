@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinynn.studies.quantization.layers import HEAD
+from tinynn.studies.quantization.layers import HEAD, KINDS
 from tinynn.studies.quantization.outliers import EVERY
 from tinynn.studies.quantization.settings import COARSE, EXACT, TRAINED
 from tinynn.studies.quantization.tables import (
@@ -129,27 +129,32 @@ def what_outliers_do(view: View) -> str:
 
 
 def what_tells(view: View) -> str:
-    """Which of the causes go with the harm."""
-    found = {cause: view.order_kept(cause) for cause in CAUSES}
+    """Which of the causes go with the harm, within the kind that suffers most, and in others."""
+    worst = view.worst_kind()
+    found = {cause: view.order_kept(cause, worst) for cause in CAUSES}
     told = [f"{found[cause]:+.2f} for the {words}" for cause, words in CAUSES.items()]
     telling = [CAUSES[cause] for cause, value in found.items() if value >= TELLING]
     if telling:
-        verdict = f"Which layers suffer goes with the {enumeration(telling)}"
+        start = f"Which of the *{worst}* layers suffer goes with the {enumeration(telling)}"
     else:
-        verdict = "Which layers suffer goes with nothing that was looked at"
-    return f"{verdict}: the rank correlation is {enumeration(told)}."
+        start = f"Which of the *{worst}* layers suffer goes with nothing that was looked at"
+    peaks = [f"{view.order_kept('input_peak', k):+.2f} in *{k}*" for k in KINDS if k != worst]
+    return (
+        f"{start}: the rank correlation is {enumeration(told)}. For the peak of the input it is "
+        f"{enumeration(peaks)}."
+    )
 
 
 def of_coarse_weights(view: View) -> str:
     back = view.given_back(EVERY, "weights", "largest inputs", "none")
     chance = view.given_back(EVERY, "weights", "at random", "none")
     share = percent(view.settings["kept"], 0)
-    verdict = "most" if back > 1 / 2 else "not most" if back > 0 else "nothing"
+    verdict = "most of it" if back > 1 / 2 else "a part of it" if back > 0 else "nothing of it"
     return (
         f"With the {share} of columns exact whose inputs are largest, coarse weights lose "
         f"{percent(abs(back), 0)} {'less' if back > 0 else 'more'} (as many columns at random: "
         f"{percent(abs(chance), 0)} {'less' if chance > 0 else 'more'}): outliers kept exact give "
-        f"{verdict} of it back."
+        f"{verdict} back."
     )
 
 

@@ -42,7 +42,7 @@ class Settings:
     layers: int = 4
     context: int = 64
     batch_size: int = 16
-    steps: int = 1000
+    steps: int = 500
     rate: float = 2e-3
     runs: int = 3
     judged: int = 300

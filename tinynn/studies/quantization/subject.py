@@ -58,7 +58,7 @@ def subject_of(place: Place, settings: Settings, seed: int) -> Subject:
         file = read_gguf(pull(settings.model))
     except RuntimeError as error:
         raise RuntimeError(
-            f"{error}\nquantization: --quick needs no model, it examines a network trained here"
+            f"{error}; or run it with --quick, which examines a network trained here instead"
         ) from None
     kinds: dict[str, int] = {}
     for stored in file.tensors.values():

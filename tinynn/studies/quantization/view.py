@@ -164,11 +164,10 @@ class View:
         total = sum(sum(self.of_layers(kind, "divergence")) for kind in KINDS)
         return sum(value for _, _, value in self.worst_layers(count)) / total
 
-    def order_kept(self, cause: str) -> float:
-        """Spearman's rank correlation of a cause and the divergence, over all single layers."""
-        causes = np.concatenate([self.of_layers(kind, cause) for kind in KINDS])
-        effects = np.concatenate([self.of_layers(kind, "divergence") for kind in KINDS])
-        first, second = (np.argsort(np.argsort(values)) for values in (causes, effects))
+    def order_kept(self, cause: str, kind: str) -> float:
+        """Spearman's rank correlation of a cause and the divergence, over the layers of a kind."""
+        values = self.of_layers(kind, cause), self.of_layers(kind, "divergence")
+        first, second = (np.argsort(np.argsort(value)) for value in values)
         return float(np.corrcoef(first, second)[0, 1])
 
     def highest_peak(self) -> tuple[str, int, float]:
