@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tinynn.autograd import Tensor
 from tinynn.autograd.tensor import HookHandle
 from tinynn.backend.recording import seen
-from tinynn.nn.move import destination, move
+from tinynn.nn.move import destination, move_module
 from tinynn.nn.parameter import Parameter
 from tinynn.nn.state import IncompatibleKeys, collect_state, load_state
 
@@ -312,17 +312,11 @@ class Module:
         >>> tn.nn.Linear(2, 3).to(tn.float64).weight.dtype
         dtype('float64')
         """
-        device, dtype = destination(args, device, dtype)
-        for tensor in (*self.parameters(), *self.buffers()):
-            move(tensor, device, dtype)
-        if device is not None:
-            for module in self.modules():
-                module.move(device)
+        move_module(self, *destination(args, device, dtype))
         return self
 
-    def move(self, device: Device) -> None:
-        """Moves what the module itself keeps beside parameters and buffers, for `to`; there is
-        nothing unless a subclass says so."""
+    def _move(self, device: Device) -> None:
+        """Moves what a subclass keeps beside parameters and buffers, for `to`."""
 
     # ---- saving and loading
 

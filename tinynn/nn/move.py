@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tinynn.backend.dtypes import DType
+    from tinynn.nn.module import Module
 
 
 def destination(
@@ -39,6 +40,15 @@ def destination(
         device = Device(device)
         backend_for(device)
     return device, dtype
+
+
+def move_module(module: Module, device: Device | None, dtype: DType | None) -> None:
+    """Moves all that a module and those within it keep."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        move(tensor, device, dtype)
+    if device is not None:
+        for one in module.modules():
+            one._move(device)
 
 
 def move(tensor: Tensor, device: Device | None, dtype: DType | None) -> None:
