@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import resource
 import sys
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tinynn.io import StoredTensor, read_gguf
+from tinynn.io import StoredTensor, read_gguf, write_gguf
+from tinynn.io.stored import release
 from tinynn.io.stored_types import TYPES
 
 gguf = pytest.importorskip("gguf")
@@ -141,3 +144,18 @@ def test_blocks_have_no_dtype():
         ValueError, match=r"array: 'w' is Q4_0, blocks without a dtype; float32\(\)"
     ):
         tensor.array()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no /proc here")
+def test_what_was_read_is_given_back_and_read_again(tmp_path):
+    def mapped_in():
+        return int(Path("/proc/self/statm").read_text().split()[2]) * resource.getpagesize()
+
+    path, size = tmp_path / "model.gguf", 32 << 20
+    write_gguf(path, {}, {"weight": np.arange(size // 4, dtype=np.float32)})
+    tensors = read_gguf(path).tensors
+    total = tensors["weight"].array().sum(dtype=np.float64)
+    before = mapped_in()
+    release(tensors.values())
+    assert before - mapped_in() > size // 2
+    assert tensors["weight"].array().sum(dtype=np.float64) == total

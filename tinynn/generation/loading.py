@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinynn.generation.published import PUBLISHED, pull
 from tinynn.generation.tokenizers.tokenizer import Tokenizer
 from tinynn.io import read_folder, read_gguf
+from tinynn.io.stored import release
 from tinynn.models import (
     Transformer,
     load_weights,
@@ -91,6 +92,7 @@ def load(
         load_weights(model, tensors, family, str(path))
     else:
         place_matrices(model, match_weights(model, tensors, family, str(path)), quantize)
+    release(tensors.values())
     model.tokenizer = tokenizer
     model.to(device=device)
     return model.eval()

@@ -19,7 +19,7 @@ from tinynn.io.blocks import dequantize
 from tinynn.io.stored_types import TYPES, stored_nbytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tinynn.io.atomic import StrPath
 
@@ -140,3 +140,27 @@ def is_text(value: Any) -> bool:
 def _read_only(array: Array) -> Array:
     array.flags.writeable = False
     return array
+
+
+def release(tensors: Iterable[StoredTensor]) -> None:
+    """Gives the system back what was read of mapped files, once it was copied or made into other
+    numbers: it counts as a program's memory as long as it is mapped in. What is looked at again is
+    read again.
+
+    >>> release([StoredTensor("bias", "F16", (1,), np.zeros(2, np.uint8))])  # is not mapped
+    """
+    import mmap
+
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if advice is None:
+        return
+    owners = (_owner(tensor.raw) for tensor in tensors)
+    for mapped in {id(owner): owner for owner in owners if isinstance(owner, mmap.mmap)}.values():
+        mapped.madvise(advice)
+
+
+def _owner(array: Any) -> Any:
+    """What an array's memory belongs to."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array.obj if isinstance(array, memoryview) else array
