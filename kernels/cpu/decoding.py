@@ -33,7 +33,7 @@ from tinynn.kernels.cpu.online_softmax import hide, soften
 from tinynn.kernels.cpu.paged_products import CHUNK, STRIP, add_values, score, tile_of
 from tinynn.kernels.cpu.vectors import copy
 
-_GRAIN = 1 << 20  # multiplications
+_GRAIN = 1 << 21  # multiplications
 _PANEL = 64  # rows that go through the keys together
 _LEAST = 256
 _NO_SCALES = np.empty((0, 0, 0), np.float32)
@@ -65,7 +65,8 @@ def decode_attention(
     # As far as shapes tell: what lengths and starts hold may change before a plan is replayed.
     longest = block_tables.shape[1] * size
     together = _heads_together(query, lengths.size, keys.shape[1])
-    pieces = _pieces(lengths.size * -(-keys.shape[1] // together), longest, split_size)
+    work = 2 * longest * tokens * heads * width
+    pieces = _pieces(lengths.size * -(-keys.shape[1] // together), longest, work, split_size)
     single = query.dtype == np.float32
     result = out if single and out is not None else np.empty(query.shape, np.float32, like=query)
     lse = np.empty((tokens, heads), np.float32, like=query)
@@ -74,7 +75,7 @@ def decode_attention(
         parts = np.empty((pieces, *query.shape), np.float32, like=query)
         part_lses = np.empty((pieces, tokens, heads), np.float32, like=query)
     _decode(
-        2 * longest * tokens * heads * width,
+        work,
         widened(query),
         query_starts,
         stored(keys),
@@ -114,15 +115,16 @@ def _heads_together(query: Array, sequences: int, kv_heads: int) -> int:
     return min(max(_PANEL // max(rows, 1), 1), kv_heads)
 
 
-def _pieces(items: int, longest: int, split_size: int | None) -> int:
+def _pieces(items: int, longest: int, work: int, split_size: int | None) -> int:
     """Into how many pieces the keys of a sequence are cut, for so many items of work.
 
-    One, where the items fill the threads evenly or are many; else one a thread.
+    One, where all is little work, or the items fill the threads evenly or are many; else one a
+    thread.
     """
     if split_size is not None:
         return max(-(-longest // split_size), 1)
     threads = compiler.get_num_threads()
-    if items % threads == 0 or items >= 8 * threads:
+    if work < _GRAIN or items % threads == 0 or items >= 8 * threads:
         return 1
     return max(min(threads, longest // _LEAST), 1)
 

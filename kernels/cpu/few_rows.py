@@ -30,6 +30,13 @@ from tinynn.kernels.cpu.vectors import (
 # A vector of sums is complete after this many dot products; a matrix is cut into so many rows.
 LANES = lanes_of(4)
 
+
+def columns_for(rows: int) -> int:
+    """How many rows of a matrix meet so many rows at once: as many as a vector has room for, where
+    three rows take the room of four."""
+    return LANES // (1 << (rows - 1).bit_length())
+
+
 _ip = types.intp
 
 
@@ -40,10 +47,10 @@ def dots(rows: int) -> Any:
     out[o + r * out_pitch + t] = sum over c < width of
         x[i + r * x_pitch + c] * matrix[j + t * matrix_pitch + c]
 
-    for r < rows and t < LANES / rows. x and out are float32; width counts whole vectors. Indices
-    are as if the arrays were flat. The order of a sum does not depend on `rows`.
+    for r < rows and t < columns_for(rows). x and out are float32; width counts whole vectors.
+    Indices are as if the arrays were flat. The order of a sum does not depend on `rows`.
     """
-    columns = LANES // rows
+    columns = columns_for(rows)
 
     @intrinsic
     def function(typing, x, i, x_pitch, matrix, j, matrix_pitch, width, out, o, out_pitch):
@@ -136,7 +143,7 @@ def steps(builder: Any, first: Any, pitch: Any, count: int) -> list[Any]:
 
 def deal(context: Any, builder: Any, found: Any, out: Any, data: Any, places: list[Any]) -> None:
     """Stores a vector of sums, as many for each row as there are places for rows."""
-    columns = LANES // len(places)
+    columns = columns_for(len(places))
     for r, place in enumerate(places):
         part = shuffle(builder, found, found, range(r * columns, (r + 1) * columns))
         target = address(context, builder, out, data, place)
@@ -144,12 +151,14 @@ def deal(context: Any, builder: Any, found: Any, out: Any, data: Any, places: li
 
 
 def totals(builder: Any, vectors: list[Any], add: Any) -> Any:
-    """A vector of the sums of as many vectors as it has places; add(x, y) emits a sum of two.
+    """A vector of the sums of vectors, at most as many as it has places; add(x, y) emits a sum of
+    two.
 
     Each round adds, in pairs of vectors, the halves of every number's partial sums: where a binary
     digit of the place is 0, those of the first vector, where it is 1, those of the second.
     """
     places, digit = range(LANES), 1
+    vectors = [*vectors, *[ir.Constant(vectors[0].type, None)] * (LANES - len(vectors))]
     while len(vectors) > 1:
         own = [place + (LANES if place & digit else 0) for place in places]
         other = [(place ^ digit) + (LANES if place & digit else 0) for place in places]

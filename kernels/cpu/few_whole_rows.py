@@ -18,7 +18,7 @@ from numba.extending import intrinsic, overload
 
 from tinynn.kernels.cpu.compiler import CONTRACT
 from tinynn.kernels.cpu.elementary import ROUNDER, f32
-from tinynn.kernels.cpu.few_rows import LANES, deal, registers, steps, totals
+from tinynn.kernels.cpu.few_rows import LANES, columns_for, deal, registers, steps, totals
 from tinynn.kernels.cpu.reductions import magnitude
 from tinynn.kernels.cpu.vectors import address, multiply_add, shuffle, spread
 
@@ -37,10 +37,10 @@ def whole_dots(rows: int) -> Any:
     out[o + r * out_pitch + t] = sum over c < width of
         x[i + r * x_pitch + c] * matrix[j + t * matrix_pitch + c]
 
-    for r < rows and t < LANES / rows. x is int16, matrix int8 and out float32; width is a multiple
-    of LANES. Indices are as if the arrays were flat. Sums must be below 2^31.
+    for r < rows and t < columns_for(rows). x is int16, matrix int8 and out float32; width is a
+    multiple of LANES. Indices are as if the arrays were flat. Sums must be below 2^31.
     """
-    columns = LANES // rows
+    columns = columns_for(rows)
 
     @intrinsic
     def function(typing, x, i, x_pitch, matrix, j, matrix_pitch, width, out, o, out_pitch):

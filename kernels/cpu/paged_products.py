@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from numba import types
 from numba.extending import overload, register_jitable
 
-from tinynn.kernels.cpu.few_rows import LANES, add_mixture, dots
+from tinynn.kernels.cpu.few_rows import LANES, add_mixture, columns_for, dots
 from tinynn.kernels.cpu.few_whole_rows import add_whole_mixture, whole_dots
 from tinynn.kernels.cpu.vectors import fetch
 
@@ -30,7 +30,7 @@ class _Mixture(NamedTuple):
 
 
 def _score(rows: int, dot: Any) -> Any:
-    columns = LANES // rows
+    columns = columns_for(rows)
 
     @register_jitable
     def score(query, keys, head, table, start, last, scores):
@@ -113,7 +113,7 @@ def _add_values(rows: int, mixture: _Mixture) -> Any:
 
 
 # Rows that go through the products together, and how many vectors of values they take at a time.
-_TILES = {1: 8, 2: 4, 4: 4}
+_TILES = {1: 8, 2: 4, 3: 4, 4: 4}
 _SCORES = {
     types.float32: [_score(rows, dots(rows)) for rows in _TILES],
     types.int16: [_score(rows, whole_dots(rows)) for rows in _TILES],
@@ -127,7 +127,9 @@ _ADDITIONS = {
 @register_jitable
 def tile_of(rows):
     """How many rows go through the products together; arrays of rows hold a multiple of it."""
-    return 1 if rows == 1 else 2 if rows == 2 else 4
+    if rows <= 2:
+        return rows
+    return 3 if rows % 3 == 0 and rows % 4 else 4
 
 
 def score(tile, query, keys, head, table, start, last, scores):
@@ -137,13 +139,15 @@ def score(tile, query, keys, head, table, start, last, scores):
 
 @overload(score)
 def _typed_score(tile, query, keys, head, table, start, last, scores):
-    one, two, four = _SCORES[query.dtype]
+    one, two, three, four = _SCORES[query.dtype]
 
     def implementation(tile, query, keys, head, table, start, last, scores):
         if tile == 1:
             one(query, keys, head, table, start, last, scores)
         elif tile == 2:
             two(query, keys, head, table, start, last, scores)
+        elif tile == 3:
+            three(query, keys, head, table, start, last, scores)
         else:
             four(query, keys, head, table, start, last, scores)
 
@@ -157,13 +161,15 @@ def add_values(tile, powers, factors, values, head, table, start, last, sums):
 
 @overload(add_values)
 def _typed_add_values(tile, powers, factors, values, head, table, start, last, sums):
-    one, two, four = _ADDITIONS[powers.dtype]
+    one, two, three, four = _ADDITIONS[powers.dtype]
 
     def implementation(tile, powers, factors, values, head, table, start, last, sums):
         if tile == 1:
             one(powers, factors, values, head, table, start, last, sums)
         elif tile == 2:
             two(powers, factors, values, head, table, start, last, sums)
+        elif tile == 3:
+            three(powers, factors, values, head, table, start, last, sums)
         else:
             four(powers, factors, values, head, table, start, last, sums)
 

@@ -33,7 +33,7 @@ def threads(request):
 @pytest.mark.parametrize(
     ("lengths", "counts", "heads", "kv_heads"),
     [
-        ([3000], [1], 4, 1),  # one item, cut into pieces
+        ([5000], [1], 4, 1),  # one item, cut into pieces
         ([700, 2000, 90], [1, 1, 1], 12, 3),  # three items for two threads
         ([600, 600], [40, 3], 8, 2),  # more rows than a panel
         ([900], [30], 64, 4),  # heads one by one

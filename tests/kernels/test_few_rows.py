@@ -6,7 +6,7 @@ import pytest
 from numba import njit
 
 from tinynn.kernels.cpu.arrays import stored
-from tinynn.kernels.cpu.few_rows import LANES, add_mixture, dots
+from tinynn.kernels.cpu.few_rows import LANES, add_mixture, columns_for, dots
 
 DTYPES = [np.dtype(name) for name in ("float32", "float16", ml_dtypes.bfloat16, "int8")]
 WIDTH, PITCH = 4 * LANES, 5 * LANES
@@ -23,9 +23,9 @@ def operands(rows, count, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("rows", [1, 2, 4])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
 def test_dots(rows, dtype):
-    columns = LANES // rows
+    columns = columns_for(rows)
     x, matrix = operands(rows, columns, dtype)
     out = np.full((rows, columns + 3), -1, np.float32)
     dot = dots(rows)
@@ -43,7 +43,7 @@ def test_dots(rows, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("rows", "vectors"), [(1, 4), (2, 2), (4, 4), (4, 1)])
+@pytest.mark.parametrize(("rows", "vectors"), [(1, 4), (2, 2), (3, 4), (4, 4), (4, 1)])
 @pytest.mark.parametrize("count", [0, 1, 13])
 def test_add_mixture(rows, vectors, count, dtype):
     _, matrix = operands(rows, max(count, 1), dtype)
@@ -64,13 +64,13 @@ def test_add_mixture(rows, vectors, count, dtype):
     np.testing.assert_array_equal(out[:, width:], before[:, width:])
 
 
-@pytest.mark.parametrize("rows", [2, 4])
+@pytest.mark.parametrize("rows", [2, 3, 4])
 def test_a_row_has_the_same_bits_alone(rows):
     x, matrix = operands(rows, LANES, np.dtype(np.float32))
     found = []
     for together in (1, rows):
         out = np.empty((rows, LANES), np.float32)
-        dot, columns = dots(together), LANES // together
+        dot, columns = dots(together), columns_for(together)
 
         @njit
         def run(x, matrix, out, dot=dot, together=together, columns=columns):

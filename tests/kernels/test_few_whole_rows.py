@@ -7,6 +7,7 @@ import pytest
 from llvmlite import binding
 from numba import njit
 
+from tinynn.kernels.cpu.few_rows import columns_for
 from tinynn.kernels.cpu.few_whole_rows import LANES, add_whole_mixture, round_to, whole_dots
 
 PITCH = 17 * LANES
@@ -27,10 +28,10 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=2.0**-22)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 4])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
 @pytest.mark.parametrize("width", [LANES, 2 * LANES, 5 * LANES, 16 * LANES])
 def test_whole_dots(rows, width):
-    columns = LANES // rows
+    columns = columns_for(rows)
     x, matrix = operands(rows, columns, PITCH, width)
     out = np.full((rows, columns + 3), -1, np.float32)
     dot = whole_dots(rows)
@@ -44,7 +45,7 @@ def test_whole_dots(rows, width):
     assert (out[:, [0, 1, -1]] == -1).all()
 
 
-@pytest.mark.parametrize(("rows", "vectors"), [(1, 4), (2, 1), (4, 4), (4, 3)])
+@pytest.mark.parametrize(("rows", "vectors"), [(1, 4), (2, 1), (3, 4), (4, 4), (4, 3)])
 @pytest.mark.parametrize("count", [0, 2, 64])
 def test_add_whole_mixture(rows, vectors, count):
     width = vectors * LANES
