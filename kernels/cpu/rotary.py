@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
-from tinynn.kernels.cpu.arrays import FLOATS, Array, rows, stored, uniform
+from tinynn.kernels.cpu.arrays import FLOATS, Array, contiguous, rows, stored, uniform
 from tinynn.kernels.cpu.compiler import CONTRACT, twins
 from tinynn.kernels.cpu.narrowing import narrow, widen
 from tinynn.kernels.table_rows import steps_of_table
@@ -18,6 +18,7 @@ _GRAIN = 1 << 16
 
 def rope(x: Array, cos: Array, sin: Array, *, interleaved: bool, out: Array | None = None) -> Any:
     """Pairs of numbers turned by angles; see the reference of the same name."""
+    x = contiguous(x)  # heads may lie beside those of keys and values
     if not takes(x, out) or not uniform(cos, sin) or cos.shape != sin.shape:
         return NotImplemented
     steps = steps_of_table(x.shape[:-1], cos.shape[:-1])
