@@ -42,7 +42,7 @@ SETTINGS = {
         ("llama.cpp", "llama_cpp", "benchmarks.generation_in_llama_cpp"),
         [1, 16],
         ["stored"],
-        ["float32", "int8"],
+        ["float32", "float16", "int8"],
         ("stored", 1),
         Pace(9, 0.5),
     ),
