@@ -1,11 +1,14 @@
 """Generation through the cache against all computed again, alone and beside others."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import tinynn as tn
 from tests.generation.conftest import tiny
 from tinynn.generation import generate, steps, stream
+from tinynn.inference import KVCache
 from tinynn.models import Transformer, TransformerConfig
 
 PROMPTS = ["the cat", "a", "is it there? it is there, is it", "hello, world!"]
@@ -66,6 +69,22 @@ def test_steps_that_are_recorded_are_those_that_are_not(monkeypatch):
         assert recorded.token_ids == plain.token_ids
         np.testing.assert_allclose(recorded.logprobs, plain.logprobs, rtol=0, atol=1e-4)
     assert len({len(result.token_ids) for result in found[0]}) > 2
+
+
+def test_a_recorded_step_keeps_no_copy_of_the_cache():
+    model = tiny()
+    config = model.config
+    cache = KVCache(config.num_layers, config.num_kv_heads, config.head_dim, capacity=1 << 16)
+    own, slot = steps.Steps(model, cache), cache.start()
+    own.scores([3, 1], cache.batch([slot], [2]), [1], 0)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for token in (4, 1, 5):
+        own.scores([token], cache.batch([slot], [1]), [0], 100)
+    most = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert own._recorded.plan.replays == 2
+    assert most < cache.nbytes / 8
 
 
 def test_drafts_that_prove_right_save_steps():

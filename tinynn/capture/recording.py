@@ -69,6 +69,7 @@ def record(
         recorded = _run(function, recorder, arguments, keywords, random, guards)
     guards.settle_kept(put_back=False)
     recorded.recorder.return_inputs()
+    recorded.recorder.saved.clear()
     return recorded._replace(gradients=_settle(recorded.recorder))
 
 
@@ -128,6 +129,7 @@ def _put_back(recorder: Recorder, random: dict[str, Any]) -> None:
     """Undoes what a run has changed."""
     for buffer, contents in recorder.saved.items():
         buffer.array[...] = contents
+    recorder.saved.clear()
     recorder.host.put_back()
     set_rng_state(random)
     for leaf, gradient in recorder.leaves.items():

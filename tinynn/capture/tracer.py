@@ -58,6 +58,7 @@ class Tracer:
         self.calls: list[Call] = []
         self.call_numbers: list[int] = []
         self.saved: dict[Buffer, Any] = {}
+        self.keeps = True
         self.ones: set[Buffer] = set()
         self.scope = (-1, "")
         self.is_open = True
@@ -112,8 +113,19 @@ class Tracer:
     def protect(self, target: Any) -> None:
         """Keeps what a buffer of others holds before it is written for the first time."""
         buffer = self.view(target).buffer
-        if buffer.kind in (EXTERNAL, INPUT) and buffer not in self.saved:
+        is_kept = buffer.kind == INPUT or (buffer.kind == EXTERNAL and self.keeps)
+        if is_kept and buffer not in self.saved:
             self.saved[buffer] = buffer.array.copy()
+
+    def rewriting(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> Any:
+        """Calls a function that may write to memory of others without that being kept."""
+        before, self.keeps = self.keeps, False
+        try:
+            return function(*arguments, **keywords)
+        finally:
+            self.keeps = before
 
     def add(
         self,

@@ -8,7 +8,8 @@ import numpy as np
 
 from tinynn.autograd.grad_mode import no_grad
 from tinynn.backend.dtypes import int32
-from tinynn.capture import CaptureError, compile
+from tinynn.capture import CaptureError
+from tinynn.capture.compiled import Compiled
 from tinynn.inference import CacheBatch
 from tinynn.inference.cache_batch import Places
 from tinynn.ops.creation import arange, tensor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Steps that a recording has to save time in: it takes as long as some twenty steps gain.
 WORTH_RECORDING = 32
+MOST_SIZES = 256  # more than there are: powers of two, of texts and of blocks
 
 
 class Steps:
@@ -44,7 +46,7 @@ class Steps:
             with no_grad():
                 return model(packed[0], cache=CacheBatch.of_tensors(cache, _unpacked(packed)))
 
-        self._recorded = compile(decode)
+        self._recorded = Compiled(decode, most_plans=MOST_SIZES)
 
     def scores(
         self, tokens: Sequence[int], batch: CacheBatch, rows: Sequence[int], left: int
@@ -65,7 +67,7 @@ class Steps:
                 packed = tensor(_packed(tokens, batch.host, *size), device=self.model.device)
                 try:
                     return _on_host(self._recorded(packed))[:texts]
-                except CaptureError:  # a device without the kernels; nothing was changed
+                except (CaptureError, MemoryError):  # a kernel is missing, or room for a plan
                     self._can_record = False
         with no_grad():
             given = tensor(list(tokens), device=self.model.device)

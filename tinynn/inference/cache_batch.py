@@ -134,7 +134,7 @@ class CacheBatch:
     def paged(self, layer: int) -> PagedKV:
         """What an operation on a layer of the cache is given."""
         cache = self.cache
-        if recording.constant("the sequences of a batch", self._is_outdated):
+        if self._tables and recording.constant("the sequences of a batch", self._is_outdated):
             raise self._outdated()
         if not 0 <= layer < cache.layers:
             raise IndexError(f"KVCache: layer {layer} is not one of 0 to {cache.layers - 1}")

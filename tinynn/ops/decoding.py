@@ -259,7 +259,8 @@ def appended(
     xp = array_module(new[0])
     new[:2] = map(xp.ascontiguousarray, new[:2])
     append = recording.timed("append_kv", backend_of(new[0]).kernels.append_kv)
-    append(*new, *seen, interleaved=interleaved)
+    # A cache may be large, and what is appended lies beyond what was there.
+    recording.rewriting(append, *new, *seen, interleaved=interleaved)
 
 
 def _check_slots(*arguments: Any) -> None:
