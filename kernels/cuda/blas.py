@@ -1,8 +1,9 @@
 """Products by cuBLAS, called as it is: CuPy refuses to while a CUDA graph is made, and has no
 products of bfloat16.
 
-The library is the one that CuPy has loaded. cuBLAS reads matrices column by column, so the
-transposed result is asked for: out^T = w x^T.
+The library is that of the CUDA version that CuPy was built for. As elsewhere here, a device is used
+by one stream at a time: all products share a workspace. cuBLAS reads matrices column by column, so
+the transposed result is asked for: out^T = w x^T.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _TYPES = {
 }
 _TRANSPOSED, _AS_IT_IS, _ANY_ALGORITHM = 1, 0, -1
 _WORKSPACE = 32 << 20  # bytes, what NVIDIA advises for GPUs since Hopper
-_LIBRARIES = ("libcublas.so.13", "libcublas.so.12", "cublas64_13.dll", "cublas64_12.dll")
+_LIBRARIES = ("libcublas.so.{}", "cublas64_{}.dll")  # with the version of CUDA
+_EXACT_SUMS = 16  # of cublasMath_t: no sums in less than float32
 
 _lock = threading.RLock()
 
@@ -58,9 +60,14 @@ class Product:
 product = Product()
 
 
+@cache
 def is_there() -> bool:
     """Whether cuBLAS was found, and can be called here."""
-    return _library() is not None
+    try:
+        _own(compiler.current_device()[0])
+    except (AttributeError, OSError, RuntimeError):
+        return False
+    return True
 
 
 def _gemm(x: Array, weight: Array, out: Array) -> None:
@@ -90,13 +97,15 @@ gemm: Any = _gemm
 def _library() -> Any:
     import cupy
 
+    version = cupy.cuda.runtime.runtimeGetVersion() // 1000
     cupy.cuda.get_cublas_handle()  # which loads it
-    for name in _LIBRARIES:
+    names = [name.format(version) for name in _LIBRARIES]
+    for name in names:
         try:
             return ctypes.CDLL(name)
         except OSError:
             continue
-    return None
+    raise OSError(f"none of {', '.join(names)} was found")
 
 
 @cache
@@ -104,9 +113,11 @@ def _own(device: int) -> tuple[Any, Any]:
     """(a handle for a device, its workspace)."""
     import cupy
 
+    workspace = cupy.empty(_WORKSPACE, np.uint8)
     handle = ctypes.c_void_p()
     _checked("cublasCreate_v2", ctypes.byref(handle))
-    return handle, cupy.empty(_WORKSPACE, np.uint8)
+    _checked("cublasSetMathMode", handle, _EXACT_SUMS)
+    return handle, workspace
 
 
 def _handle(device: int) -> Any:

@@ -71,7 +71,13 @@ class Kernel:
 
 
 class Launch:
-    """A kernel with all but its arguments, in the form in which a recorder keeps it."""
+    """A kernel with all but its arguments, in the form in which a recorder keeps it.
+
+    Its arguments may have to stay as far out of line as they were: which kernel it is may depend on
+    that.
+    """
+
+    is_for_aligned = True
 
     __slots__ = ("__name__", "block", "grid", "kernel", "refuse", "shared_mem", "writes")
 

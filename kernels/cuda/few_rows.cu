@@ -4,7 +4,8 @@
 // and multiplies them with all rows of x, which come from the cache.
 #include "rows.cuh"
 
-// OWN: how many rows of the matrix a warp takes. Weight: what the matrix is kept in; T: what x and the result are. COUNT: the most rows of x.
+// Weight: what the matrix is kept in; T: what x and the result are. COUNT: the most rows of x; OWN: how
+// many rows of the matrix a warp takes.
 template <class Weight, class T, int COUNT, int OWN, bool whole>
 __global__ void multiply_few_rows(const T *__restrict__ x, const Weight *__restrict__ weight,
                                   const T *__restrict__ bias, T *__restrict__ out, int count,

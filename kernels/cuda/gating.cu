@@ -1,6 +1,6 @@
 // The gate of a feed-forward block: out = activation(gate) * up, a row of x [rows, 2 columns] being
-// the gate and behind it what it lets through. Where whole is true, columns is a multiple of GROUP<T>
-// and both addresses are aligned.
+// the gate and behind it what it lets through. Where whole is true, columns is a multiple of
+// GROUP<T> and both addresses are aligned.
 #include "activations.cuh"
 
 template <class T, bool whole>

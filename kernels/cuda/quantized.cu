@@ -119,10 +119,10 @@ __global__ void __launch_bounds__(32 * WARPS)
       constexpr int PIECES = COLUMNS * TOGETHER / 16;
       for (int i = threadIdx.x; i < MANY * PIECES; i += 32 * WARPS) {
         const int row = i / PIECES, piece = i % PIECES;
-        if (from + piece / 2 < end)
-          *reinterpret_cast<uint4 *>(own_numbers[row] + 16 * piece) =
-              *reinterpret_cast<const uint4 *>(numbers + ((long long)row * groups + from) * COLUMNS +
-                                               16 * piece);
+        if (from + piece / 2 >= end) continue;
+        const int8_t *source = numbers + ((long long)row * groups + from) * COLUMNS + 16 * piece;
+        *reinterpret_cast<uint4 *>(own_numbers[row] + 16 * piece) =
+            *reinterpret_cast<const uint4 *>(source);
       }
       for (int i = threadIdx.x; i < MANY * TOGETHER; i += 32 * WARPS) {
         const int j = i / MANY, row = i % MANY;

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tinynn.capture.buffers import INTERNAL, Buffer, View
 from tinynn.capture.call import COPY, IN_PLACE, TWIN, Call
+from tinynn.capture.layout import ALIGNMENT
 
 
 def simplified(calls: list[Call], ones: set[Buffer], kept: set[Buffer]) -> list[Call]:
@@ -116,12 +117,28 @@ def without_copies_to_their_place(calls: list[Call], kept: set[Buffer]) -> list[
             and source.nbytes == target.nbytes
             and source.dtype == target.dtype
             and target.shape == source.shape
+            and (_is_aligned(target) or not _is_for_aligned(result, source.buffer))
         )
         if fits and _free_meanwhile(result, call, source, target):
             result.remove(call)
             for other in result:
                 other.replace(source.buffer, target)
     return result
+
+
+def _is_aligned(view: View) -> bool:
+    """Whether it lies at a multiple of what a buffer of the arena does."""
+    start = 0 if view.buffer.kind == INTERNAL else view.buffer.address
+    return (start + view.offset) % ALIGNMENT == 0
+
+
+def _is_for_aligned(calls: list[Call], buffer: Buffer) -> bool:
+    """Whether a kernel may count on where the buffer lies: a GPU's read groups of numbers."""
+    return any(
+        getattr(call.function[0], "is_for_aligned", False)
+        for call in calls
+        if call.form == TWIN and buffer in call.touched()
+    )
 
 
 def _free_meanwhile(calls: list[Call], copy: Call, source: View, target: View) -> bool:
