@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +157,8 @@ def release(tensors: Iterable[StoredTensor]) -> None:
         return
     owners = (_owner(tensor.raw) for tensor in tensors)
     for mapped in {id(owner): owner for owner in owners if isinstance(owner, mmap.mmap)}.values():
-        mapped.madvise(advice)
+        with suppress(OSError):  # of a program that locks its memory
+            mapped.madvise(advice)
 
 
 def _owner(array: Any) -> Any:
