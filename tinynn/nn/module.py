@@ -315,7 +315,7 @@ class Module:
         move_module(self, *destination(args, device, dtype))
         return self
 
-    def _move(self, device: Device) -> None:
+    def _move_extra(self, device: Device) -> None:
         """Moves what a subclass keeps beside parameters and buffers, for `to`."""
 
     # ---- saving and loading

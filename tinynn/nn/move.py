@@ -48,7 +48,7 @@ def move_module(module: Module, device: Device | None, dtype: DType | None) -> N
         move(tensor, device, dtype)
     if device is not None:
         for one in module.modules():
-            one._move(device)
+            one._move_extra(device)
 
 
 def move(tensor: Tensor, device: Device | None, dtype: DType | None) -> None:

@@ -19,7 +19,7 @@ class _WithMatrix(nn.Module):
 
     matrix: Matrix
 
-    def _move(self, device: Any) -> None:
+    def _move_extra(self, device: Any) -> None:
         self.matrix.to(device)
 
     def extra_repr(self) -> str:

@@ -1,8 +1,7 @@
 """Matrices of few bits: the weights of linear layers and embeddings.
 
-A matrix multiplies rows of numbers, gives its own rows as floats, and is never expanded to do so.
-`QuantizedMatrix` holds whole numbers of 8 or 4 bits with their scales, `HalfMatrix` floats of 16
-bits; both do the same things.
+A matrix multiplies rows of numbers, and gives its own rows as floats. `QuantizedMatrix` holds whole
+numbers of 8 or 4 bits with their scales, `HalfMatrix` floats of 16 bits; both do the same things.
 """
 
 from __future__ import annotations
