@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL_TESTS = ROOT / "tests/kernels/cuda"
 # Of what a compiler or the processor's harness does, not of what a card does.
-_NOT_ON_A_CARD = "compiler faults generation launchers on_card resources training"
+_NOT_ON_A_CARD = "compiler faults generation launchers on_card plans resources training"
 NO_CARD = 2  # exit status
 
 

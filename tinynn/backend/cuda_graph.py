@@ -14,7 +14,7 @@ def graph_of(calls: Sequence[Call], capture: Any = None) -> Callable[[], None] |
     graph are one, others are made one by one. None where there are no two such neighbours.
 
     A call cannot be part of a graph if it takes memory, or waits for the device to look at a
-    number. Nothing has been run when this returns.
+    number. The device has run nothing when this returns; the host may have made each call twice.
 
     capture: calls -> what launches their graph, or None; in tests another than `_captured`.
     """

@@ -24,10 +24,9 @@ def reduced():
         for count in (3, 70):
             x, bias = numbers(count, 300), numbers(20, seed=2)
             assert_cuda_agrees("quantized_linear", x, *matrix[:2], bias, outputs=20, factor=4)
-        x, ids = numbers(3, 300), np.array([3, 19, 0])
+        x = numbers(3, 300)
         options = {"outputs": 20, "activations": "float32"}
         assert_cuda_agrees("quantized_linear", x, *matrix[:2], None, **options, factor=4)
-        assert_cuda_agrees("quantized_rows", ids, *matrix[:2], outputs=20, columns=300, factor=4)
 
 
 FAULTS = [
@@ -108,24 +107,6 @@ def test_extreme_numbers(count):
     assert not out[0].any()
     assert np.isnan(out[1:3]).all()
     assert np.isfinite(out[3:]).all()
-
-
-@EACH_SIZE
-def test_rows(size):
-    matrix = random_matrix(size, 37, 575)
-    ids = np.array([[36, 0, 17], [1, 36, 20]])
-    assert_cuda_agrees("quantized_rows", ids, *matrix[:2], outputs=37, columns=575, factor=4)
-    found = launcher_of("quantized_rows")(
-        ids.astype(np.int32), *matrix[:2], outputs=37, columns=575
-    )
-    np.testing.assert_allclose(found, matrix.numbers[ids], rtol=1e-6)
-
-
-@pytest.mark.parametrize("bad", [-1, 37])
-def test_rows_that_are_not_there(bad):
-    matrix = random_matrix(320, 37, 64)
-    with pytest.raises(IndexError, match=rf"id {bad} \(number 2\), but the matrix has 37 rows"):
-        launcher_of("quantized_rows")(np.array([3, 36, bad]), *matrix[:2], outputs=37, columns=64)
 
 
 def test_what_is_not_taken():
