@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 import tinynn as tn
 from tests.generation.conftest import tiny
@@ -59,6 +58,7 @@ def scores(model, ids):
 
 
 def test_losses_are_those_of_torch():
+    torch = pytest.importorskip("torch")
     model = tiny()
     windows = np.random.default_rng(0).integers(0, 35, (5, 13))
     expected = [
@@ -111,6 +111,7 @@ def test_a_folder_is_no_text(tmp_path):
 
 
 def test_divergence_is_that_of_torch():
+    torch = pytest.importorskip("torch")
     random = np.random.default_rng(1)
     first, second = random.standard_normal((2, 7, 20))
     found = divergence(log_softmax(first), second)
