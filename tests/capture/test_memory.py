@@ -68,6 +68,9 @@ def prepared(network, optimizer):
     return function, step, batches
 
 
+OBJECTS = 2300  # bytes
+
+
 def peak(function, batches):
     """How many bytes are in use at most, beyond those before, in the calls of a function."""
     found = 0
@@ -95,7 +98,9 @@ def peak(function, batches):
 def test_a_replay_allocates_nothing(network, tiles, optimizer):
     function, step, batches = prepared(network, optimizer)
     peak(step, batches)  # what is allocated once for all
-    assert peak(step, batches * 3) < 2048 + tiles
+    # Python's own objects take 1,996 bytes, or in some processes 2,060; any activation of these
+    # steps takes twice as many.
+    assert peak(step, batches * 3) < OBJECTS + tiles
     assert peak(function, batches) > 200_000
     assert step.plan.fresh_calls == []
     assert len(step.plans) == 1
