@@ -13,6 +13,7 @@ import numpy as np
 from tinynn.backend import recording
 from tinynn.backend.devices import Device, backend_of, transfer
 from tinynn.backend.reference.quantized import FORMS, GROUP, ROWS
+from tinynn.backend.reference.quantized_rows import check_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +216,7 @@ class HalfMatrix:
 
         Raises IndexError for an id that is negative or not below outputs.
         """
-        recording.checked(_check_ids, ids, self.shape[0])
+        recording.checked(check_ids, "rows", ids, self.shape[0])
         found = recording.seen(self.weight).take(ids, axis=0).astype(np.float32)
         if out is None:
             return found
@@ -239,13 +240,3 @@ def _check(x: Array, bias: Array | None, out: Array | None, shape: tuple[int, ..
     if out is not None and out.shape != (*x.shape[:-1], outputs):
         expected = [*x.shape[:-1], outputs]
         raise ValueError(f"linear: out is {list(out.shape)}, expected {expected}")
-
-
-def _check_ids(ids: Array, rows: int) -> None:
-    bad = ((ids < 0) | (ids >= rows)).reshape(-1)
-    if bool(bad.any()):
-        place = int(bad.argmax())
-        raise IndexError(
-            f"rows: id {int(ids.reshape(-1)[place])} (number {place}), but the matrix has {rows} "
-            "rows"
-        )

@@ -28,15 +28,20 @@ def quantized_rows(
     Returns out [..., columns] float32. Raises IndexError for an id that is negative or not below
     outputs.
     """
-    bad = ((ids < 0) | (ids >= outputs)).reshape(-1)
-    if bool(bad.any()):
-        place = int(bad.argmax())
-        raise IndexError(
-            f"quantized_rows: id {int(ids.reshape(-1)[place])} (number {place}), but the matrix "
-            f"has {outputs} rows"
-        )
+    check_ids("quantized_rows", ids, outputs)
     rows = dequantized(blocks, row_scales)[ids, :columns]
     if out is None:
         return rows
     out[...] = rows
     return out
+
+
+def check_ids(operation: str, ids: Array, rows: int) -> None:
+    """IndexError for the first id that is none of so many rows."""
+    bad = ((ids < 0) | (ids >= rows)).reshape(-1)
+    if bool(bad.any()):
+        place = int(bad.argmax())
+        raise IndexError(
+            f"{operation}: id {int(ids.reshape(-1)[place])} (number {place}), but the matrix has "
+            f"{rows} rows"
+        )
