@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from tinynn.nn.feed_forward import ACTIVATIONS
+from tinynn.ops.gating import ACTIVATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

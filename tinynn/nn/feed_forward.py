@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING
 from tinynn.nn import functional as F
 from tinynn.nn.linear import Linear
 from tinynn.nn.module import Module
+from tinynn.ops.gating import ACTIVATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tinynn.autograd import Tensor
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-    "silu": F.silu,
-}
 
 
 class FeedForward(Module):

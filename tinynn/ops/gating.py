@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from tinynn.autograd import Tensor
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": relu,
-    "silu": silu,
     "gelu": gelu,
     "gelu_tanh": lambda x: gelu(x, approximate="tanh"),
+    "relu": relu,
+    "silu": silu,
 }
 
 
